@@ -68,7 +68,7 @@ impl Worker {
     /// Takes and runs jobs until `until`, or until `stop` turns true: then it
     /// takes no more, gives the running ones their grace, and hands the rest
     /// back. Returns when all are settled.
-    pub async fn run(self, until: Until, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, until: Until, stop: watch::Receiver<bool>) {
         let began = Instant::now();
         let outage = Outage::new(self.events.clone());
         let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone());
@@ -95,14 +95,11 @@ impl Worker {
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until), &mut attempts);
-        tokio::select! {
-            () = taking => {}
-            _ = stop.wait_for(|stop| *stop) => {
-                let _ = tell_stopping.send(true);
-                shared.events.tell(&Event::WorkerStopping { grace: self.grace });
-                drain(&shared, &mut attempts, self.grace).await;
-            }
+        take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
+        if *stop.borrow() {
+            let _ = tell_stopping.send(true);
+            shared.events.tell(&Event::WorkerStopping { grace: self.grace });
+            drain(&shared, &mut attempts, self.grace).await;
         }
         duties.shutdown().await;
         shared.events.tell(&Event::WorkerStopped { elapsed: began.elapsed() });
@@ -118,52 +115,84 @@ fn sources(shared: &Shared, queues: &[String]) -> Vec<Source> {
         .collect()
 }
 
-/// Fills free slots until there is nothing more to do.
+/// Fills free slots until there is nothing more to do, or `stop`. A reserve
+/// that is under way is never given up: its jobs would be nobody's.
 async fn take_jobs(
     shared: &Arc<Shared>,
     sources: &mut [Source],
     outage: &Outage,
-    (concurrency, until): (u32, Until),
+    (concurrency, until, stop): (u32, Until, &watch::Receiver<bool>),
     attempts: &mut JoinSet<()>,
 ) {
     let slots = Arc::new(Semaphore::new(concurrency as usize));
-    let mut first = 0;
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let mut free = Some(slot);
-        // What runs now may push more; what ran before has already done so.
+    let mut stopped = stop.clone();
+    for round in 0.. {
+        let slot = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
+        };
+        // What runs now may push more; what has ended has already done so.
         let running = slots.available_permits() + 1 < concurrency as usize;
         while attempts.try_join_next().is_some() {}
-        let mut taken = 0;
-        let count = sources.len();
-        for index in 0..count {
-            let source = &mut sources[(first + index) % count];
-            if !source.is_ready() && until == Until::Told {
-                continue;
-            }
-            let permits = claim(&mut free, &slots, share(slots.available_permits(), count - index));
-            if permits.is_empty() {
-                source.look_again();
-                break;
-            }
-            let limit = u32::try_from(permits.len()).unwrap_or(1);
-            let reservation = source.take(&*shared.store, outage, &shared.identity, limit).await;
-            taken += reservation.jobs.len();
-            let mut permits = permits.into_iter();
-            for (reserved, permit) in reservation.jobs.into_iter().zip(permits.by_ref()) {
-                attempts.spawn(attempt(Arc::clone(shared), source.name.clone(), reserved, permit));
-            }
-            free = free.or(permits.next());
-        }
-        first = (first + 1) % count.max(1);
-        drop(free);
+        sources.rotate_left(usize::from(round > 0).min(sources.len()));
+        let look = Look { shared, outage, slots: &slots, until, stop };
+        let taken = look_at_all(look, sources, slot, attempts).await;
         if taken == 0 {
             if until == Until::Empty && !running {
                 return;
             }
-            wait_for_work(shared, sources, until).await;
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return,
+                () = wait_for_work(shared, sources, until) => {}
+            }
         }
     }
+}
+
+/// One look at each queue that is worth it; returns how many jobs were taken.
+async fn look_at_all(
+    look: Look<'_>,
+    sources: &mut [Source],
+    mut in_hand: Option<OwnedSemaphorePermit>,
+    attempts: &mut JoinSet<()>,
+) -> usize {
+    let mut taken = 0;
+    let count = sources.len();
+    for (index, source) in sources.iter_mut().enumerate() {
+        if *look.stop.borrow() {
+            break;
+        }
+        if !source.is_ready() && look.until == Until::Told {
+            continue;
+        }
+        let mut slots = claim(&mut in_hand, look.slots, share(look.slots.available_permits(), count - index));
+        if slots.is_empty() {
+            source.look_again();
+            break;
+        }
+        let limit = u32::try_from(slots.len()).unwrap_or(1);
+        let shared = look.shared;
+        let taking = source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop));
+        for reserved in taking.await {
+            if let Some(slot) = slots.pop() {
+                attempts.spawn(attempt(Arc::clone(shared), source.name.clone(), reserved, slot));
+                taken += 1;
+            }
+        }
+        in_hand = slots.pop();
+    }
+    taken
+}
+
+/// What a look needs.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    shared: &'a Arc<Shared>,
+    outage: &'a Outage,
+    slots: &'a Arc<Semaphore>,
+    until: Until,
+    stop: &'a watch::Receiver<bool>,
 }
 
 /// A queue's share of the free slots, so that a long one leaves some to the others.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Store, Token, Wake};
-use tokio::sync::Notify;
+use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Reserved, Store, Token, Wake};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use super::chance;
 use super::outage::Outage;
@@ -79,9 +80,16 @@ impl Source {
         self.due
     }
 
-    /// Takes up to `limit` jobs. Waits out an outage of the store, with one
-    /// token for all tries, so that a reply that was lost takes nothing twice.
-    pub(crate) async fn take(&mut self, store: &dyn Store, outage: &Outage, worker: &str, limit: u32) -> Reservation {
+    /// Takes up to `limit` jobs. Waits out an outage of the store unless `stop`
+    /// is true, with one token for all tries, so that a reply that was lost
+    /// takes nothing twice.
+    pub(crate) async fn take(
+        &mut self,
+        store: &dyn Store,
+        outage: &Outage,
+        worker: &str,
+        (limit, stop): (u32, &watch::Receiver<bool>),
+    ) -> Vec<Reserved> {
         let options = ReserveOptions { limit, suspects: self.suspects.none(), worker: worker.to_owned() };
         let token = Token::random();
         // Cleared before the look: a push during it sets it again.
@@ -90,6 +98,7 @@ impl Source {
         let reservation = loop {
             match store.reserve(&self.channel, token.clone(), &options).await {
                 Ok(reservation) => break reservation,
+                Err(_) if *stop.borrow() => return Vec::new(),
                 Err(error) => {
                     if error.is_transient() {
                         outage.begins(&error);
@@ -97,13 +106,14 @@ impl Source {
                         tracing::error!(queue = self.name, %error, "no jobs can be taken from this queue");
                     }
                     tries += 1;
-                    tokio::time::sleep(outage.pause(tries)).await;
+                    let mut stopped = stop.clone();
+                    let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
                 }
             }
         };
         outage.is_over();
         self.note(&reservation, limit);
-        reservation
+        reservation.jobs
     }
 
     fn note(&mut self, reservation: &Reservation, limit: u32) {
