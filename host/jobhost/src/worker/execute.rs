@@ -243,7 +243,7 @@ impl Attempt {
         let kept = self.record.cause.take().filter(|kept| kept.kind == decide::kind(&found));
         self.record.cause = Some(kept.unwrap_or_else(|| cause::record(&found)));
         let config = &self.queue.config;
-        let policy = RetryPolicy { attempts: config.attempts, backoff: config.backoff.clone() };
+        let policy = RetryPolicy { attempts: config.attempts, backoff: config.backoff };
         let attempt = self.reserved.attempt;
         let mut decision = decide::by_queue(&found, attempt, &policy, chance());
 
