@@ -100,7 +100,7 @@ pub async fn pusher(
             Ok(inspection) => inspection.exports,
             Err(error) => {
                 // A pusher need not have the plugins: the host that runs the job does.
-                tracing::warn!(plugin.name, %error, "the plugin was not asked about this push");
+                tracing::warn!(plugin = plugin.name, %error, "the plugin was not asked about this push");
                 continue;
             }
         };

@@ -87,7 +87,7 @@ impl Registry {
         let exports = plugin.exports();
         problems.extend(config::check_exports(settings, &names(exports)));
         for warning in plugin.warnings() {
-            tracing::warn!(plugin.name = settings.name, "{warning}");
+            tracing::warn!(plugin = settings.name, "{warning}");
         }
         match &settings.jobs {
             Jobs::All if exports.handler => self.every = Some(plugin.clone()),
