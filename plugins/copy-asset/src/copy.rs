@@ -242,7 +242,7 @@ mod tests {
         let in_time = || buffers.replace(buffers.get() + 1) < 2;
         let error = publish(&source, &root, TARGET, &in_time).unwrap_err();
         assert!(matches!(error, CopyError::OutOfTime(_)), "{error}");
-        assert_eq!(files(&root), [PathBuf::new(); 0]);
+        assert!(files(&root).is_empty());
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         };
         let error = publish(&source, &root, TARGET, &grow).unwrap_err();
         assert!(matches!(error, CopyError::SizeChanged { .. }), "{error}");
-        assert_eq!(files(&root), [PathBuf::new(); 0]);
+        assert!(files(&root).is_empty());
     }
 
     #[test]
