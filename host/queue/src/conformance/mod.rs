@@ -92,6 +92,8 @@ macro_rules! __promises {
                 a_reserved_job_is_not_served_again
                 concurrent_reserves_take_each_job_once
                 a_job_is_stamped_with_the_times_of_push_and_reserve
+                a_job_says_since_when_it_could_be_taken
+                a_job_says_when_it_was_first_taken
                 key_metadata_and_push_time_are_the_same_for_every_attempt
                 keys_are_unique_across_channels
             }

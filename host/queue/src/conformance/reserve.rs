@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::stage::{
-    Stage, assert_invalid, bodies, channel, ids, job, options, push_to, seconds, take_from,
+    Stage, assert_invalid, bodies, channel, done, ids, job, options, push_to, seconds, take_from,
 };
 use crate::job::{JobId, Token};
 use crate::store::{Store, Verdict};
@@ -125,6 +125,47 @@ pub async fn a_job_is_stamped_with_the_times_of_push_and_reserve(t: Stage) {
     let taken = t.take_one().await;
     assert_eq!(taken.pushed_at, Some(pushed_at));
     assert_eq!(taken.reserved_at, pushed_at + 5_000);
+}
+
+pub async fn a_job_says_since_when_it_could_be_taken(t: Stage) {
+    let start = t.clock.now();
+    t.push(&["a"]).await;
+    t.clock.advance(seconds(5));
+    let first = t.take_one().await;
+    assert_eq!(first.ready_at, Some(start));
+    t.settle(&first, Verdict::HandedBack).await;
+    let again = t.take_one().await;
+    assert_eq!(again.ready_at, Some(start), "it is the same attempt");
+    let delay = seconds(30);
+    t.settle(&again, Verdict::Retry { delay }).await;
+    t.clock.advance(seconds(60));
+    let second = t.take_one().await;
+    assert_eq!(second.ready_at, Some(start + 35_000));
+    let delay = seconds(0);
+    t.settle(&second, Verdict::Retry { delay }).await;
+    t.clock.advance(seconds(5));
+    assert_eq!(t.take_one().await.ready_at, Some(start + 65_000));
+    t.push_delayed("b", seconds(10)).await;
+    t.clock.advance(seconds(20));
+    assert_eq!(t.take_one().await.ready_at, Some(start + 80_000));
+}
+
+pub async fn a_job_says_when_it_was_first_taken(t: Stage) {
+    t.push(&["a"]).await;
+    t.clock.advance(seconds(5));
+    let first_reserved_at = t.clock.now();
+    for verdict in [
+        Verdict::Retry { delay: seconds(0) },
+        Verdict::HandedBack,
+        Verdict::Postponed { delay: seconds(5) },
+        Verdict::Retry { delay: seconds(5) },
+        done(),
+    ] {
+        let taken = t.take_one().await;
+        assert_eq!(taken.first_reserved_at, first_reserved_at);
+        t.settle(&taken, verdict).await;
+        t.clock.advance(seconds(10));
+    }
 }
 
 pub async fn key_metadata_and_push_time_are_the_same_for_every_attempt(t: Stage) {
