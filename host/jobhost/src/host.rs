@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
 use jobhost_runtime::{Allocation, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{Config, ConfigError, Problem, QueueConfig};
+use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfig};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::worker::events::Events;
@@ -92,7 +93,7 @@ pub async fn pusher(
     let mut wanted = Vec::new();
     for plugin in &config.plugins {
         let may_hook = queue.hooks.contains(&plugin.name);
-        let may_handle = !ttr_given && names.iter().any(|name| plugin.jobs.include(name));
+        let may_handle = !ttr_given && names.iter().any(|name| handles(plugin, name));
         if !may_hook && !may_handle {
             continue;
         }
@@ -111,6 +112,14 @@ pub async fn pusher(
     let engine = if wanted.is_empty() { None } else { Some(engine(config)?) };
     let registry = Registry::load(config, engine.as_ref(), Wanted::Named(&wanted)).await?;
     Ok(Pusher::new(Arc::new(ArcSwap::from_pointee(registry))))
+}
+
+/// Whether the configuration gives jobs of this name to the plugin.
+fn handles(plugin: &PluginConfig, name: &str) -> bool {
+    match &plugin.jobs {
+        Jobs::All => true,
+        Jobs::Named(names) => names.iter().any(|own| same_name(own, name)),
+    }
 }
 
 /// Who this worker is, for people to read: `host:pid`.

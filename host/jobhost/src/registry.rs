@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jobhost_queue::Channel;
 use jobhost_runtime::{Engine, Exports, FsGrant, FsMode, Grants, Limits, Plugin, PluginSettings};
 
-use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem};
+use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
 
 /// One snapshot of everything that decides about an attempt.
 pub struct Registry {

@@ -41,7 +41,7 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
 
 /// The job's name and its body as it would be stored.
 fn job_of(args: &ExecArgs) -> Result<(String, String), CliError> {
-    let text = payload::read(&args.payload)?;
+    let text = payload::read_payload(Some(&args.payload))?;
     let stem = args.plugins.first().and_then(|path: &PathBuf| path.file_stem()).unwrap_or_default().to_string_lossy();
     let own = envelope::decode(text.as_bytes()).ok().map(|Envelope { name, .. }| name);
     let name = args.name.clone().or(own).unwrap_or_else(|| stem.into_owned());
