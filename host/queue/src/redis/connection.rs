@@ -64,6 +64,9 @@ impl Connection {
                     info.redis_settings().db()
                 )
             }
+            ConnectionAddr::Tcp(host, port) if host.contains(':') => {
+                format!("redis://[{host}]:{port}/{}", info.redis_settings().db())
+            }
             tcp => format!("redis://{tcp}/{}", info.redis_settings().db()),
         };
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
