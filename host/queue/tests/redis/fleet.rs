@@ -126,7 +126,7 @@ async fn each_job_runs_once_beside_workers_that_use_yii2s_commands() {
         workers.push(tokio::spawn(worker));
     }
     for worker in workers {
-        let ended = tokio::time::timeout(Duration::from_secs(60), worker).await;
+        let ended = tokio::time::timeout(Duration::from_mins(1), worker).await;
         ended.expect("a job was lost").unwrap();
     }
     let odd: Vec<_> = (0..JOBS)

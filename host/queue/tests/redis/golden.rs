@@ -104,7 +104,7 @@ async fn a_push_and_a_delayed_push_store_what_yii2_would_have_stored() {
     assert_eq!(yii2_keys(&t).await, recorded.keys);
     let recorded = step("json-push-run", 1);
     let delayed = NewJob {
-        delay: Duration::from_secs(60),
+        delay: Duration::from_mins(1),
         ..recorded.job("2")
     };
     assert_eq!(delayed.ttr, 77);
@@ -198,7 +198,7 @@ async fn a_job_to_be_retried_lies_in_delayed_where_yii2_leaves_it_in_reserved() 
     t.settle(&taken, retry(2)).await;
     let mut expected = recorded.keys.clone();
     expected.remove(&format!("{}.reserved", t.channel));
-    let due = json!([["1", t.at(2) as f64]]);
+    let due = json!([["1", t.score(2)]]);
     expected.insert(format!("{}.delayed", t.channel), due);
     assert_eq!(yii2_keys(&t).await, expected);
     t.advance(2);

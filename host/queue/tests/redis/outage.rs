@@ -167,7 +167,7 @@ async fn a_server_that_went_away_is_told_in_bounded_time_and_comes_back() {
     let waiting = Channel::new("nothing").unwrap();
     let waiter = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.wait(&waiting, Duration::from_secs(60)).await }
+        async move { store.wait(&waiting, Duration::from_mins(1)).await }
     });
     // Its blocking command is on its way when the server dies.
     while !t
@@ -196,15 +196,15 @@ async fn a_server_that_went_away_is_told_in_bounded_time_and_comes_back() {
         assert!(error.is_transient(), "{error}");
         assert!(error.to_string().contains(store.address()), "{error}");
     }
-    let waited = store.wait(&channel, Duration::from_secs(60)).await;
-    assert!(waited.unwrap_err().is_transient());
+    let woken = store.wait(&channel, Duration::from_mins(1)).await;
+    assert!(woken.unwrap_err().is_transient());
     t.server.restart();
     while let Err(error) = store.ping().await {
         assert!(error.is_transient(), "{error}");
     }
     assert_eq!(t.push(&["b"]).await, [JobId(1)], "it came back empty");
-    let waited = store.wait(&channel, Duration::from_secs(60)).await;
-    assert_eq!(waited.unwrap(), Wake::Ready);
+    let woken = store.wait(&channel, Duration::from_mins(1)).await;
+    assert_eq!(woken.unwrap(), Wake::Ready);
     assert_eq!(ids(&t.reserve(9).await), [1]);
 }
 
@@ -354,7 +354,7 @@ async fn a_cluster_and_an_old_server_are_refused() {
 async fn dropped_waits_leave_one_connection_and_take_nothing() {
     let t = Bench::start().await;
     for _ in 0..200 {
-        let wait = t.store.wait(&t.channel, Duration::from_secs(60));
+        let wait = t.store.wait(&t.channel, Duration::from_mins(1));
         let dropped = tokio::time::timeout(Duration::from_millis(1), wait).await;
         assert!(dropped.is_err());
     }
@@ -363,8 +363,8 @@ async fn dropped_waits_leave_one_connection_and_take_nothing() {
     assert!(blocked <= 1, "{clients}");
     assert!(clients.lines().count() <= 5, "{clients}");
     t.push(&["a"]).await;
-    let waited = t.store.wait(&t.channel, Duration::from_secs(60)).await;
-    assert_eq!(waited.unwrap(), Wake::Ready);
+    let woken = t.store.wait(&t.channel, Duration::from_mins(1)).await;
+    assert_eq!(woken.unwrap(), Wake::Ready);
     assert_eq!(ids(&t.reserve(9).await), [1]);
     let expected = Counts {
         reserved: 1,

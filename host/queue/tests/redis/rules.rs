@@ -128,7 +128,7 @@ async fn the_expired_reservation_of_a_php_worker_comes_back_with_its_attempt_cou
     let early = t.store.reserve(&t.channel, Token::random(), &one);
     let early = early.await.unwrap();
     assert!(early.jobs.is_empty());
-    assert_eq!(early.next_due, Some(Duration::from_secs(60)));
+    assert_eq!(early.next_due, Some(Duration::from_mins(1)));
     t.advance(60);
     let taken = t.reserve_one().await;
     assert_eq!((taken.attempt, taken.crashes), (2, 0));
@@ -404,10 +404,7 @@ async fn a_lease_score_is_extended_while_it_is_held_and_spans_ttr_and_30_seconds
     let leases: Vec<_> = held.iter().map(|job| job.lease.clone()).collect();
     for _ in 0..2 {
         let scores = t.keys("ch.reserved").await["ch.reserved"].clone();
-        let expected = json!([
-            ["1", t.at(30) as f64 + 0.0005],
-            ["2", t.at(105) as f64 + 0.0005]
-        ]);
+        let expected = json!([["1", t.score(30) + 0.0005], ["2", t.score(105) + 0.0005]]);
         assert_eq!(scores, expected);
         t.advance(3);
         t.store.extend(&leases, false).await.unwrap();

@@ -56,6 +56,12 @@ impl Bench {
         self.clock.now() / 1000 + seconds
     }
 
+    /// A score so many seconds from now.
+    #[expect(clippy::cast_precision_loss, reason = "unix seconds are small")]
+    pub(crate) fn score(&self, seconds: u64) -> f64 {
+        self.at(seconds) as f64
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -128,12 +134,8 @@ impl Bench {
                     .await
             ),
             "hash" => {
-                let fields: BTreeMap<String, Vec<u8>> =
-                    self.redis(&format!("HGETALL {name}")).await;
-                fields
-                    .into_iter()
-                    .map(|(field, value)| (field, text(value)))
-                    .collect()
+                let fields: BTreeMap<String, String> = self.redis(&format!("HGETALL {name}")).await;
+                json!(fields)
             }
             "zset" => json!(
                 self.redis::<Vec<(String, f64)>>(&format!("ZRANGE {name} 0 -1 WITHSCORES"))
@@ -162,17 +164,6 @@ pub(crate) async fn command<T: FromRedisValue>(raw: &mut MultiplexedConnection, 
     command.query_async(raw).await.unwrap()
 }
 
-/// A hash's value as the recorded files write it.
-fn text(value: Vec<u8>) -> Value {
-    match String::from_utf8(value) {
-        Ok(text) => json!(text),
-        Err(raw) => {
-            let hex: String = raw.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-            json!({ "hex": hex })
-        }
-    }
-}
-
 pub(crate) fn options(limit: u32) -> ReserveOptions {
     ReserveOptions {
         limit,
@@ -191,8 +182,8 @@ pub(crate) fn settlement(job: &Reserved, verdict: Verdict) -> Settlement {
         },
         follow_ups: Vec::new(),
         retain: Retain {
-            done: Duration::from_secs(3600),
-            failed: Duration::from_secs(3600),
+            done: Duration::from_hours(1),
+            failed: Duration::from_hours(1),
             output: 1024,
         },
     }
