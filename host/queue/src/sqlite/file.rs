@@ -107,7 +107,7 @@ impl Place {
                 reason: format!("{}: {error}", folder.display()),
             })?
             .filesystem_type();
-        match network(i64::from(kind.0)) {
+        match network(kind.0) {
             None => Ok(()),
             Some(name) => Err(StoreError::Invalid(format!(
                 "{} is on a network file system ({name}), where SQLite loses jobs; put store {} on a local disk",
@@ -216,6 +216,7 @@ impl Place {
 }
 
 /// Whose file it is.
+#[derive(Clone, Copy)]
 struct Marks {
     empty: bool,
     application: i32,
@@ -251,9 +252,9 @@ fn escaped(path: &Path) -> String {
 /// The name of a file system that is shared between machines, by the numbers
 /// of `statfs(2)` and `linux/magic.h`.
 #[cfg(target_os = "linux")]
-fn network(kind: i64) -> Option<&'static str> {
-    // On some machines the number is signed.
-    Some(match kind & 0xffff_ffff {
+fn network(kind: impl Into<i64>) -> Option<&'static str> {
+    // How wide the number is, and whether signed, differs between machines.
+    Some(match kind.into() & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
         0x0102_1997 => "9p",
@@ -272,11 +273,11 @@ mod tests {
 
     #[test]
     fn network_file_systems_are_told_from_local_ones() {
-        assert_eq!(network(0x6969), Some("NFS"));
+        assert_eq!(network(0x6969_i64), Some("NFS"));
         // CIFS as a machine with signed numbers has it.
-        assert_eq!(network(-11_317_950), Some("SMB"));
-        let (ext4, overlay, tmpfs, btrfs) = (0xef53, 0x794c_7630, 0x0102_1994, 0x9123_683e);
-        for local in [ext4, overlay, tmpfs, btrfs] {
+        assert_eq!(network(-11_317_950_i64), Some("SMB"));
+        let (ext4, overlay, tmpfs, btrfs) = (0xef53_u32, 0x794c_7630, 0x0102_1994, 0x9123_683e);
+        for local in [ext4, overlay, tmpfs, btrfs].map(i64::from) {
             assert_eq!(network(local), None);
         }
     }

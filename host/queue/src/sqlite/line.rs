@@ -57,7 +57,7 @@ impl Line {
         let id = i64::try_from(id.0).ok()?;
         (1..1 << ID_BITS)
             .contains(&id)
-            .then(|| self.number << ID_BITS | id)
+            .then_some(self.number << ID_BITS | id)
     }
 
     pub(super) fn id_of(row: i64) -> JobId {

@@ -38,9 +38,11 @@ impl Settle {
 
 fn settle(verb: &Verb<'_>, lines: &mut Lines, one: &Settlement) -> Done<Settled> {
     if let Err(why) = check(&one.follow_ups) {
-        return Ok(match lease::holds(verb, lines, &one.lease)? {
-            true => Settled::Refused(why.to_string()),
-            false => Settled::Lost,
+        let held = lease::holds(verb, lines, &one.lease)?;
+        return Ok(if held {
+            Settled::Refused(why.to_string())
+        } else {
+            Settled::Lost
         });
     }
     let Some(line) = lines.known(verb, &one.lease.channel)? else {

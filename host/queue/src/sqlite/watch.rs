@@ -3,6 +3,7 @@
 //! the commit can be seen already. Where there is no inotify, the latter alone
 //! is asked, every 50 ms.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,6 +25,10 @@ const AT_FIRST: Duration = Duration::from_millis(1);
 /// How long after a write its commit may still come: the disk may be slow.
 const SLOWEST_COMMIT: Duration = Duration::from_secs(20);
 
+/// How long nothing is watched after the file could not be read.
+const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
+const UNNOTICED: &str = "pushes of other processes are noticed late";
+
 /// The watching thread. It ends when this is dropped.
 pub(super) struct Watcher {
     stop: Option<oneshot::Sender<()>>,
@@ -38,7 +43,7 @@ impl Watcher {
             .name("jobhost-sqlite-watch".into())
             .spawn(move || run(&place, &bell, stopped));
         if let Err(error) = &thread {
-            tracing::warn!(store = %address, %error, "other processes' pushes will not be noticed at once");
+            tracing::warn!(store = %address, %error, "{UNNOTICED}");
         }
         Self {
             stop: Some(stop),
@@ -59,25 +64,33 @@ impl Drop for Watcher {
 
 fn run(place: &Place, bell: &Bell, stopped: oneshot::Receiver<()>) {
     // A runtime of its own: the caller's may end before the store does.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let watched = runtime
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped => Ok(()),
-                    failed = watch(place, bell) => failed.map_err(|error| error.to_string()),
-                }
-            })
-        });
-    if let Err(error) = watched {
-        tracing::warn!(store = %place.address, error, "other processes' pushes are not noticed any more");
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::warn!(store = %place.address, %error, "{UNNOTICED}");
+            return;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            _ = stopped => {}
+            () = keep_watching(place, bell) => {}
+        }
+    });
+}
+
+async fn keep_watching(place: &Place, bell: &Bell) {
+    loop {
+        let Err(error) = watch(place, bell).await;
+        tracing::warn!(store = %place.address, %error, "{UNNOTICED}");
+        tokio::time::sleep(AFTER_AN_ERROR).await;
     }
 }
 
-async fn watch(place: &Place, bell: &Bell) -> Result<(), StoreError> {
+async fn watch(place: &Place, bell: &Bell) -> Result<Infallible, StoreError> {
     let sql = reader::reading(place)?;
     let mut seen = version(&sql, place)?;
     let mut writes = Writes::of(place);
@@ -160,7 +173,7 @@ mod events {
         /// Returns when the file is written to.
         pub(super) async fn next(&mut self) {
             if self.0.next().await.is_none() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
