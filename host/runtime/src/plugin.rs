@@ -201,6 +201,10 @@ impl Plugin {
     }
 
     /// Tells of an attempt that has failed, and of the decision so far; the answer replaces it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are those of the plugin interface"
+    )]
     pub async fn after_error(
         &self,
         job: Job,
