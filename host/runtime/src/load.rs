@@ -335,3 +335,30 @@ impl CallHost for Nobody {
 
     fn log(&self, _level: Level, _message: &str) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_handler_is_asked_is_odd_without_one() {
+        let exports = Exports {
+            retry_policy: true,
+            before_push: true,
+            ..Exports::default()
+        };
+        let warnings_without = warnings(exports);
+        assert_eq!(warnings_without.len(), 1);
+        assert!(
+            warnings_without[0].contains("its can-retry is never asked"),
+            "{warnings_without:?}"
+        );
+        assert!(
+            warnings(Exports {
+                handler: true,
+                ..exports
+            })
+            .is_empty()
+        );
+    }
+}

@@ -64,7 +64,7 @@ mod push_follow_up {
     #[tokio::test]
     async fn a_draft_that_is_not_a_json_object_is_invalid() {
         let plugin = plugin_with("push-follow-up", |settings| {
-            settings.grants.queues = vec!["a".to_owned()]
+            settings.grants.queues = vec!["a".to_owned()];
         });
         let (call, host) = call();
         let finished = plugin

@@ -13,7 +13,7 @@ use jobhost_runtime::{
 };
 
 /// Enough for every guest that comes to an end by itself, on a busy machine too.
-pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
 pub(crate) fn guests_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests")

@@ -62,7 +62,7 @@ mod policy {
     #[tokio::test]
     async fn neither_may_push_even_with_a_grant() {
         let plugin = plugin_with("policy", |settings| {
-            settings.grants.queues = vec!["any".to_owned()]
+            settings.grants.queues = vec!["any".to_owned()];
         });
         let (first, host) = call();
         assert_eq!(
@@ -128,7 +128,7 @@ mod every_hook {
     #[tokio::test]
     async fn before_push_itself_cannot_push() {
         let plugin = plugin_with("every-hook", |settings| {
-            settings.grants.queues = vec!["any".to_owned()]
+            settings.grants.queues = vec!["any".to_owned()];
         });
         let (call, host) = call();
         let answer = returned(
@@ -173,7 +173,7 @@ mod every_hook {
     #[tokio::test]
     async fn after_exec_hears_output_and_report_and_may_push() {
         let plugin = plugin_with("every-hook", |settings| {
-            settings.grants.queues = vec!["up".to_owned()]
+            settings.grants.queues = vec!["up".to_owned()];
         });
         let (call, host) = call();
         let finished = plugin

@@ -37,7 +37,7 @@ mod flood_stdout {
     #[tokio::test]
     async fn output_is_cut_at_its_beginning_and_harms_nobody() {
         let finished = plugin_with("flood-stdout", |settings| {
-            settings.limits.stdio_bytes = 1_000
+            settings.limits.stdio_bytes = 1_000;
         })
         .execute(job(""), call().0)
         .await;
@@ -56,7 +56,7 @@ mod huge_output {
     #[tokio::test]
     async fn an_output_may_be_as_large_as_its_limit_and_not_a_byte_more() {
         let plugin = plugin_with("huge-output", |settings| {
-            settings.limits.output_bytes = 1_000
+            settings.limits.output_bytes = 1_000;
         });
         let finished = plugin.execute(job(r#"{"bytes":998}"#), call().0).await;
         assert_eq!(returned(finished).unwrap().len(), 1_000);
@@ -70,7 +70,7 @@ mod huge_output {
     #[tokio::test]
     async fn an_output_beyond_the_border_is_not_even_copied() {
         let plugin = plugin_with("huge-output", |settings| {
-            settings.limits.host_call_bytes = 1 << 20
+            settings.limits.host_call_bytes = 1 << 20;
         });
         let finished = plugin.execute(job(r#"{"bytes":2000000}"#), call().0).await;
         assert_eq!(
@@ -86,7 +86,7 @@ mod large_log {
     #[tokio::test]
     async fn a_message_beyond_the_border_ends_the_call() {
         let plugin = plugin_with("large-log", |settings| {
-            settings.limits.host_call_bytes = 1 << 20
+            settings.limits.host_call_bytes = 1 << 20;
         });
         let finished = plugin.execute(job(r#"{"bytes":2000000}"#), call().0).await;
         assert_eq!(

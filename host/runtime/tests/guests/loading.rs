@@ -149,14 +149,14 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
     let text = limited("(memory $second 1)", |limits| limits.memories = 1);
     assert!(text.contains("needs 2 memories, its limit is 1"), "{text}");
     let text = limited("(table 2000 funcref)", |limits| {
-        limits.table_elements = 1_000
+        limits.table_elements = 1_000;
     });
     assert!(
         text.contains("needs 2000 elements in one table, its limit is 1000"),
         "{text}"
     );
     let text = limited("(table 1 funcref) (table 1 funcref)", |limits| {
-        limits.tables = 1
+        limits.tables = 1;
     });
     assert!(text.contains("needs 2 tables, its limit is 1"), "{text}");
     let text = limited("", |limits| limits.instances = 0);
@@ -317,4 +317,35 @@ mod unknown_import {
             "{text}"
         );
     }
+}
+
+#[test]
+fn an_import_that_cannot_be_granted_yet_is_refused_with_advice() {
+    let text = refused(&component(
+        r#"(import "wasi:http/types@0.2.10" (instance))
+           (import "wasi:http/outgoing-handler@0.2.10" (instance))
+           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    ));
+    assert!(
+        text.contains(
+            "imports `wasi:http/types@0.2.10`, `wasi:http/outgoing-handler@0.2.10`, which"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("requests over HTTP cannot be granted yet"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_import_of_ours_with_another_type_is_refused() {
+    let text = refused(&component(
+        r#"(import "jobhost:plugin/context@0.1.0" (instance (export "remaining" (func (result string)))))
+           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    ));
+    assert!(
+        text.contains("an import does not fit this host: ") && text.contains("remaining"),
+        "{text}"
+    );
 }

@@ -1,6 +1,11 @@
 //! The runtime against real guests. Each guest of `tests/guests/behaviours` has a module of its name in one of these
 //! files, which the last test here makes sure of.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions that the tests share are tests too, which clippy does not see"
+)]
+
 mod answers;
 mod calling;
 mod effects;
