@@ -66,10 +66,10 @@ impl CallHost for AttemptCalls {
 pub(crate) fn log_of_guest(plugin: &str, job: Option<JobId>, level: Level, message: &str) {
     let id = job.map(|id| id.to_string()).unwrap_or_default();
     match level {
-        Level::Trace => tracing::trace!(target: "guest", plugin.name = plugin, job.id = id, "{message}"),
-        Level::Debug => tracing::debug!(target: "guest", plugin.name = plugin, job.id = id, "{message}"),
-        Level::Info => tracing::info!(target: "guest", plugin.name = plugin, job.id = id, "{message}"),
-        Level::Warn => tracing::warn!(target: "guest", plugin.name = plugin, job.id = id, "{message}"),
-        Level::Error => tracing::error!(target: "guest", plugin.name = plugin, job.id = id, "{message}"),
+        Level::Trace => tracing::trace!(target: "guest", plugin = plugin, job.id = id, "{message}"),
+        Level::Debug => tracing::debug!(target: "guest", plugin = plugin, job.id = id, "{message}"),
+        Level::Info => tracing::info!(target: "guest", plugin = plugin, job.id = id, "{message}"),
+        Level::Warn => tracing::warn!(target: "guest", plugin = plugin, job.id = id, "{message}"),
+        Level::Error => tracing::error!(target: "guest", plugin = plugin, job.id = id, "{message}"),
     }
 }

@@ -143,7 +143,7 @@ fn answer_of<T>(hook: &Hook, finished: Finished<Result<T, String>>) -> Answer<T>
         Outcome::Faulted(fault) => cause::message(&fault.cause),
     };
     let name = hook.plugin.name();
-    tracing::warn!(plugin.name = name, reason = why, stderr = finished.usage.stderr, "a hook has failed");
+    tracing::warn!(plugin = name, reason = why, stderr = finished.usage.stderr, "a hook has failed");
     match hook.on_failure {
         OnFailure::Open => Answer::NotThere,
         OnFailure::Closed => Answer::Broken(format!("{name}: {why}")),

@@ -88,7 +88,7 @@ async fn before_push(queue: &QueueInForce, mut draft: JobDraft) -> Result<JobDra
             Outcome::Cancelled => "it was cancelled".into(),
             Outcome::Unavailable(why) => why,
         };
-        tracing::warn!(plugin.name = name, queue = draft.queue, reason = broken, "a before-push hook is broken");
+        tracing::warn!(plugin = name, queue = draft.queue, reason = broken, "a before-push hook is broken");
         if hook.on_failure == OnFailure::Closed {
             return Err(PushError::Rejected(format!("hook `{name}`, which must not fail, did: {broken}")));
         }
@@ -102,12 +102,12 @@ async fn get_ttr(plugin: &Plugin, draft: &JobDraft) -> Option<u32> {
         Outcome::Returned(ttr) => ttr,
         Outcome::Faulted(fault) => {
             let reason = crate::cause::message(&fault.cause);
-            tracing::warn!(plugin.name = plugin.name(), reason, "get-ttr has failed; the queue's ttr holds");
+            tracing::warn!(plugin = plugin.name(), reason, "get-ttr has failed; the queue's ttr holds");
             None
         }
         Outcome::Cancelled => None,
         Outcome::Unavailable(reason) => {
-            tracing::warn!(plugin.name = plugin.name(), reason, "get-ttr could not be asked; the queue's ttr holds");
+            tracing::warn!(plugin = plugin.name(), reason, "get-ttr could not be asked; the queue's ttr holds");
             None
         }
     }

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jobhost_queue::Channel;
-use jobhost_runtime::{Engine, FsGrant, FsMode, Grants, Limits, Plugin, PluginSettings};
+use jobhost_runtime::{Engine, Exports, FsGrant, FsMode, Grants, Limits, Plugin, PluginSettings};
 
-use crate::config::{Config, FsModeConfig, Jobs, OnFailure, PluginConfig, Problem, QueueConfig};
+use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
 
 /// One snapshot of everything that decides about an attempt.
 pub struct Registry {
@@ -38,34 +38,28 @@ pub struct Hook {
 impl Registry {
     /// Loads the plugins that `wanted` names and puts them together; all
     /// problems at once. Compiles on blocking threads.
-    pub async fn load(config: &Config, engine: &Engine, wanted: Wanted<'_>) -> Result<Self, Vec<Problem>> {
+    pub async fn load(config: &Config, engine: Option<&Engine>, wanted: Wanted<'_>) -> Result<Self, Vec<Problem>> {
         let mut loading = Vec::new();
-        for plugin in config.plugins.iter().filter(|plugin| wanted.includes(plugin)) {
-            let (engine, plugin, settings) = (engine.clone(), plugin.clone(), settings_of(plugin));
-            loading.push(tokio::task::spawn_blocking(move || {
-                let loaded = Plugin::load(&engine, &plugin.name, &plugin.path, settings);
-                (plugin, loaded)
-            }));
+        if let Some(engine) = engine {
+            for plugin in config.plugins.iter().filter(|plugin| wanted.includes(plugin)) {
+                let (engine, plugin, settings) = (engine.clone(), plugin.clone(), settings_of(plugin));
+                loading.push(tokio::task::spawn_blocking(move || {
+                    let loaded = Plugin::load(&engine, &plugin.name, &plugin.path, settings);
+                    (plugin, loaded)
+                }));
+            }
         }
-        let mut registry = Self {
-            queues: HashMap::new(),
-            handlers: HashMap::new(),
-            every: None,
-            plugins: Vec::new(),
-        };
-        let mut on_failure = HashMap::new();
+        let mut registry =
+            Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
         let mut problems = Vec::new();
         for load in loading {
             match load.await {
-                Ok((settings, Ok(plugin))) => {
-                    on_failure.insert(settings.name.clone(), settings.on_failure);
-                    registry.add(&settings, plugin, &mut problems);
-                }
-                Ok((settings, Err(error))) => problems.push(Problem::of_plugin(&settings.name, &error)),
-                Err(panic) => problems.push(Problem::of_plugin("?", &panic)),
+                Ok((settings, Ok(plugin))) => registry.add(config, &settings, plugin, &mut problems),
+                Ok((settings, Err(error))) => problems.push(problem(&settings.place, &error)),
+                Err(panic) => problems.push(problem(&Place::default(), &panic)),
             }
         }
-        registry.add_queues(config, &on_failure, &mut problems);
+        registry.add_queues(config, &mut problems);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
@@ -89,42 +83,76 @@ impl Registry {
         self.queues.get(queue).map(|queue| &queue.config.channel)
     }
 
-    fn add(&mut self, settings: &PluginConfig, plugin: Plugin, problems: &mut Vec<Problem>) {
+    fn add(&mut self, config: &Config, settings: &PluginConfig, plugin: Plugin, problems: &mut Vec<Problem>) {
+        let exports = plugin.exports();
+        problems.extend(config::check_exports(settings, &names(exports)));
+        for warning in plugin.warnings() {
+            tracing::warn!(plugin = settings.name, "{warning}");
+        }
         match &settings.jobs {
-            Jobs::All if plugin.exports().handler => self.every = Some(plugin.clone()),
-            Jobs::Named(names) if plugin.exports().handler => {
-                for name in names {
-                    let name = name.strip_prefix('\\').unwrap_or(name);
-                    self.handlers.insert(name.to_owned(), plugin.clone());
+            Jobs::All if exports.handler => self.every = Some(plugin.clone()),
+            Jobs::Named(jobs) if exports.handler => {
+                for name in jobs {
+                    self.handlers.insert(name.clone(), plugin.clone());
                 }
             }
-            Jobs::Named(_) if settings.jobs_explicit => problems.push(Problem::of_plugin(
-                &settings.name,
+            _ if config.queues.iter().any(|queue| queue.hooks.contains(&settings.name)) => {}
+            _ => problems.push(problem(
+                &settings.place,
                 &format!(
-                    "`jobs` is set, but {} exports no jobhost:plugin/handler, so it cannot run jobs; remove `jobs`, or name the plugin in a queue's `hooks`",
-                    plugin.path().display()
+                    "plugins.{}: {} exports hooks but no handler, and no queue names it; add hooks = [\"{}\"] to a queue",
+                    settings.name,
+                    settings.path.display(),
+                    settings.name
                 ),
             )),
-            Jobs::All | Jobs::Named(_) => {}
         }
         self.plugins.push(plugin);
     }
 
-    fn add_queues(&mut self, config: &Config, on_failure: &HashMap<String, OnFailure>, problems: &mut Vec<Problem>) {
+    fn add_queues(&mut self, config: &Config, problems: &mut Vec<Problem>) {
         for queue in &config.queues {
             let mut hooks = Vec::new();
             for name in &queue.hooks {
                 // One that is not there was not wanted, or is a problem already.
                 let Some(plugin) = self.plugins.iter().find(|plugin| plugin.name() == name) else { continue };
-                let on_failure = on_failure.get(name).copied().unwrap_or(OnFailure::Open);
-                if let Some(problem) = problem_of_hook(queue, plugin, on_failure) {
-                    problems.push(problem);
+                if !is_hook(plugin.exports()) {
+                    problems.push(problem(
+                        &queue.place,
+                        &format!(
+                            "queues.{}.hooks: plugin `{name}` ({}) exports no hook; take it out, or export one of before-push, before-exec, after-exec, after-error",
+                            queue.name,
+                            plugin.path().display()
+                        ),
+                    ));
                 }
+                let on_failure = config.plugin(name).map_or(OnFailure::Open, |plugin| plugin.on_failure);
                 hooks.push(Hook { plugin: plugin.clone(), on_failure });
             }
             self.queues.insert(queue.name.clone(), Arc::new(QueueInForce { config: queue.clone(), hooks }));
         }
     }
+}
+
+fn problem(place: &Place, what: &dyn std::fmt::Display) -> Problem {
+    Problem { place: place.clone(), message: what.to_string() }
+}
+
+fn is_hook(exports: &Exports) -> bool {
+    exports.before_push || exports.before_exec || exports.after_exec || exports.after_error
+}
+
+fn names(exports: &Exports) -> Vec<&'static str> {
+    [
+        (exports.handler, "handler"),
+        (exports.before_push, "before-push"),
+        (exports.before_exec, "before-exec"),
+        (exports.after_exec, "after-exec"),
+        (exports.after_error, "after-error"),
+    ]
+    .into_iter()
+    .filter_map(|(present, name)| present.then_some(name))
+    .collect()
 }
 
 /// Which plugins to load.
@@ -145,34 +173,13 @@ impl Wanted<'_> {
     }
 }
 
-fn problem_of_hook(queue: &QueueConfig, plugin: &Plugin, on_failure: OnFailure) -> Option<Problem> {
-    let exports = plugin.exports();
-    let guards = exports.before_push || exports.before_exec || exports.after_error;
-    if !guards && !exports.after_exec {
-        return Some(Problem::of_plugin(
-            plugin.name(),
-            &format!(
-                "queue `{}` names it in `hooks`, but {} exports no hook (before-push, before-exec, after-exec, after-error)",
-                queue.name,
-                plugin.path().display()
-            ),
-        ));
-    }
-    (on_failure == OnFailure::Closed && !guards).then(|| {
-        Problem::of_plugin(
-            plugin.name(),
-            &"on-failure = \"closed\" on a hook that only exports after-exec: the job did run and stays done; use \"open\"",
-        )
-    })
-}
-
 fn settings_of(plugin: &PluginConfig) -> PluginSettings {
     let limits = &plugin.limits;
     PluginSettings {
         limits: Limits {
             memory: limits.memory,
             fuel: limits.fuel,
-            table_elements: limits.table_elements,
+            table_elements: u32::try_from(limits.table_elements).unwrap_or(u32::MAX),
             instances: limits.instances,
             handles: limits.handles,
             host_call_bytes: limits.host_call_bytes,
@@ -190,8 +197,8 @@ fn settings_of(plugin: &PluginConfig) -> PluginSettings {
                     host: grant.host.clone(),
                     guest: grant.guest.clone(),
                     mode: match grant.mode {
-                        FsModeConfig::ReadOnly => FsMode::ReadOnly,
-                        FsModeConfig::ReadWrite => FsMode::ReadWrite,
+                        config::FsMode::ReadOnly => FsMode::ReadOnly,
+                        config::FsMode::ReadWrite => FsMode::ReadWrite,
                     },
                 })
                 .collect(),

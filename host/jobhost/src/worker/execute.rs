@@ -208,10 +208,10 @@ impl Attempt {
         self.record.fuel = usage.fuel;
         self.record.bytes_out = usage.bytes_out;
         for line in usage.stdout.lines() {
-            tracing::info!(target: "guest", plugin.name = self.record.plugin, job.id = self.job.id, "{line}");
+            tracing::info!(target: "guest", plugin = self.record.plugin, job.id = self.job.id, "{line}");
         }
         for line in usage.stderr.lines() {
-            tracing::warn!(target: "guest", plugin.name = self.record.plugin, job.id = self.job.id, "{line}");
+            tracing::warn!(target: "guest", plugin = self.record.plugin, job.id = self.job.id, "{line}");
         }
     }
 
@@ -243,7 +243,7 @@ impl Attempt {
         let kept = self.record.cause.take().filter(|kept| kept.kind == decide::kind(&found));
         self.record.cause = Some(kept.unwrap_or_else(|| cause::record(&found)));
         let config = &self.queue.config;
-        let policy = RetryPolicy { attempts: config.attempts, backoff: config.backoff.clone() };
+        let policy = RetryPolicy { attempts: config.attempts, backoff: config.backoff };
         let attempt = self.reserved.attempt;
         let mut decision = decide::by_queue(&found, attempt, &policy, chance());
 
@@ -306,7 +306,7 @@ impl Attempt {
             Outcome::Faulted(fault) => cause::message(&fault.cause),
             Outcome::Unavailable(why) => why,
         };
-        tracing::warn!(plugin.name = plugin.name(), job.id = self.job.id, reason,
+        tracing::warn!(plugin = plugin.name(), job.id = self.job.id, reason,
             "can-retry has failed; the queue's own decision stands");
         None
     }

@@ -1,0 +1,191 @@
+//! `jobhost config check`: every problem of the configuration, or what is in
+//! force. It opens no store and compiles no plugin.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::args::{ConfigCommand, GlobalArgs};
+use super::output::{Output, Paint};
+use super::request;
+use crate::config::{Config, FsMode, Jobs, Request, load, show_duration, show_size};
+use crate::exit::{CliError, Exit};
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    command: ConfigCommand,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let ConfigCommand::Check = command;
+    let request = Request {
+        check_paths: true,
+        ..request(global)
+    };
+    match load(&request) {
+        Ok(config) => {
+            output.answer(&document(&config), |paint| summary(&config, *paint))?;
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            let document = json!({ "ok": false, "problems": error.problems });
+            output.answer(&document, |paint| {
+                error
+                    .problems
+                    .iter()
+                    .fold(String::new(), |mut text, problem| {
+                        let place = paint.bad(&problem.place.to_string());
+                        let _ = writeln!(text, "{place}: {}", problem.message);
+                        text
+                    })
+            })?;
+            Ok(Exit::NotSo)
+        }
+    }
+}
+
+fn document(config: &Config) -> serde_json::Value {
+    let queues: Vec<_> = config
+        .queues
+        .iter()
+        .map(|queue| {
+            json!({
+                "name": queue.name,
+                "channel": queue.channel.as_str(),
+                "ttr": queue.ttr,
+                "attempts": queue.attempts,
+                "hooks": queue.hooks,
+                "max_crashes": queue.max_crashes,
+            })
+        })
+        .collect();
+    let plugins: Vec<_> = config
+        .plugins
+        .iter()
+        .map(|plugin| {
+            let jobs = match &plugin.jobs {
+                Jobs::All => vec!["*".to_owned()],
+                Jobs::Named(names) => names.clone(),
+            };
+            json!({ "name": plugin.name, "path": plugin.path, "jobs": jobs, "queues": plugin.grants.queues })
+        })
+        .collect();
+    json!({
+        "ok": true,
+        "source": config.source,
+        "store": without_password(&config.store),
+        "concurrency": config.concurrency,
+        "queues": queues,
+        "plugins": plugins,
+        "problems": [],
+    })
+}
+
+fn summary(config: &Config, paint: Paint) -> String {
+    let mut text = String::new();
+    let source = config.source.as_ref().map_or_else(
+        || "no file, the defaults".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "{} {value}", paint.label(&format!("{label}:")));
+    };
+    line("configuration", &source);
+    line("store", &without_password(&config.store));
+    line("concurrency", &config.concurrency.to_string());
+    line("shutdown-grace", &show_duration(config.shutdown_grace));
+    for queue in &config.queues {
+        let _ = writeln!(text, "\n{}", paint.good(&format!("queue {}", queue.name)));
+        let mut line = |label: &str, value: String| {
+            let _ = writeln!(text, "  {} {value}", paint.label(&format!("{label}:")));
+        };
+        line("channel", queue.channel.to_string());
+        line(
+            "ttr",
+            show_duration(std::time::Duration::from_secs(queue.ttr.into())),
+        );
+        line("attempts", queue.attempts.to_string());
+        let backoff = &queue.backoff;
+        line(
+            "backoff",
+            format!(
+                "{} to {}, times {}",
+                show_duration(backoff.initial),
+                show_duration(backoff.max),
+                backoff.factor
+            ),
+        );
+        if !queue.hooks.is_empty() {
+            line("hooks", queue.hooks.join(", "));
+        }
+        line(
+            "retain",
+            format!(
+                "done {}, failed {}, output {}",
+                show_duration(queue.retain.done),
+                show_duration(queue.retain.failed),
+                show_size(queue.retain.output)
+            ),
+        );
+    }
+    for plugin in &config.plugins {
+        let _ = writeln!(text, "\n{}", paint.good(&format!("plugin {}", plugin.name)));
+        let mut line = |label: &str, value: String| {
+            let _ = writeln!(text, "  {} {value}", paint.label(&format!("{label}:")));
+        };
+        line("path", plugin.path.display().to_string());
+        line(
+            "jobs",
+            match &plugin.jobs {
+                Jobs::All => "all that no other plugin handles".to_owned(),
+                Jobs::Named(names) => names.join(", "),
+            },
+        );
+        line("memory", show_size(plugin.limits.memory));
+        for grant in &plugin.grants.fs {
+            let mode = match grant.mode {
+                FsMode::ReadOnly => "read only",
+                FsMode::ReadWrite => "read and write",
+            };
+            line(
+                "folder",
+                format!("{} as {}, {mode}", grant.host.display(), grant.guest),
+            );
+        }
+        if !plugin.grants.queues.is_empty() {
+            line("may push to", plugin.grants.queues.join(", "));
+        }
+    }
+    text
+}
+
+/// A store's address for people to read.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.find('/').unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        Some(at) => {
+            let user = rest[..at].split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:…@{}", &rest[at + 1..])
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("redis://user:se:c@ret@host:1/0", "redis://user:…@host:1/0"),
+            ("redis://:secret@host/0", "redis://:…@host/0"),
+            ("redis://host/a@b", "redis://host/a@b"),
+            ("sqlite:jobhost.db", "sqlite:jobhost.db"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

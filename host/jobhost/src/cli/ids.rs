@@ -1,0 +1,141 @@
+//! How people name queues and jobs: `copy-asset/1`, or `1` where only one
+//! queue is meant.
+
+use std::fmt;
+
+use jobhost_queue::JobId;
+use serde::{Serialize, Serializer};
+
+use crate::config::{Config, QueueConfig, did_you_mean};
+use crate::exit::CliError;
+
+/// A job of a queue, shown as `copy-asset/1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullId {
+    /// The queue's name.
+    pub queue: String,
+    /// The job's number in it.
+    pub id: JobId,
+}
+
+impl FullId {
+    /// A job of this queue.
+    pub fn new(queue: &QueueConfig, id: JobId) -> Self {
+        Self {
+            queue: queue.name.clone(),
+            id,
+        }
+    }
+}
+
+impl fmt::Display for FullId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.queue, self.id)
+    }
+}
+
+impl Serialize for FullId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The queue of this name; an unknown one is wrong usage that names those there are.
+pub fn find_queue<'c>(config: &'c Config, name: &str) -> Result<&'c QueueConfig, CliError> {
+    config.queue(name).ok_or_else(|| {
+        CliError::Usage(format!(
+            "there is no queue `{}`; configured: {}{}",
+            name.escape_debug(),
+            names(config),
+            did_you_mean(name, config.queues.iter().map(|queue| queue.name.as_str()))
+        ))
+    })
+}
+
+/// The queues of these names, each once; all where none is named.
+pub fn find_queues<'c>(
+    config: &'c Config,
+    wanted: &[String],
+) -> Result<Vec<&'c QueueConfig>, CliError> {
+    if wanted.is_empty() {
+        return Ok(config.queues.iter().collect());
+    }
+    let mut found: Vec<&QueueConfig> = Vec::new();
+    for name in wanted {
+        let queue = find_queue(config, name)?;
+        if !found.iter().any(|other| other.name == queue.name) {
+            found.push(queue);
+        }
+    }
+    Ok(found)
+}
+
+/// The queue that is meant: the one named, or the only one there is.
+pub fn one_queue<'c>(
+    config: &'c Config,
+    wanted: Option<&str>,
+) -> Result<&'c QueueConfig, CliError> {
+    match (wanted, config.queues.as_slice()) {
+        (Some(name), _) => find_queue(config, name),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(CliError::Usage(format!(
+            "which queue is meant? name it with --queue: {}",
+            names(config)
+        ))),
+    }
+}
+
+/// The job that is meant by `queue/1` or `1`. `wanted` is `--queue`.
+pub fn find_job<'c>(
+    config: &'c Config,
+    wanted: Option<&str>,
+    text: &str,
+) -> Result<(&'c QueueConfig, JobId), CliError> {
+    let (queue, number) = match text.rsplit_once('/') {
+        Some((queue, number)) => (find_queue(config, queue)?, number),
+        None => {
+            let id = parse_id(text)?;
+            let queue = match (wanted, config.queues.as_slice()) {
+                (Some(name), _) => find_queue(config, name)?,
+                (None, [only]) => only,
+                (None, queues) => {
+                    let candidates: Vec<_> = queues
+                        .iter()
+                        .map(|queue| FullId::new(queue, id).to_string())
+                        .collect();
+                    return Err(CliError::Usage(format!(
+                        "job `{id}` of which queue? write {}",
+                        candidates.join(" or ")
+                    )));
+                }
+            };
+            return Ok((queue, id));
+        }
+    };
+    if let Some(other) = wanted
+        && other != queue.name
+    {
+        return Err(CliError::Usage(format!(
+            "`{text}` is not a job of queue `{other}`, which --queue names; leave one of them out"
+        )));
+    }
+    Ok((queue, parse_id(number)?))
+}
+
+fn parse_id(text: &str) -> Result<JobId, CliError> {
+    text.parse().map_err(|_| {
+        CliError::Usage(format!(
+            "`{}` is not a job id; ids are such as copy-asset/1 or 1",
+            text.escape_debug()
+        ))
+    })
+}
+
+fn names(config: &Config) -> String {
+    let names: Vec<_> = config
+        .queues
+        .iter()
+        .map(|queue| queue.name.as_str())
+        .collect();
+    names.join(", ")
+}

@@ -1,0 +1,41 @@
+//! Logs to stderr: what `RUST_LOG` asks for, as text or JSON lines.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use super::args::{ColorWhen, GlobalArgs, LogFormat};
+use crate::exit::CliError;
+
+/// What is logged where `RUST_LOG` is not set.
+const DEFAULT_FILTER: &str = "warn,jobhost=info,jobhost_queue=info,jobhost_runtime=info";
+
+/// Starts logging. A wrong `RUST_LOG` is wrong usage.
+pub(super) fn start(global: &GlobalArgs) -> Result<(), CliError> {
+    let wanted = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|wanted| !wanted.is_empty());
+    let filter =
+        EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
+            CliError::Usage(format!(
+                "RUST_LOG cannot be read: {error}; write it as RUST_LOG=jobhost=debug"
+            ))
+        })?;
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = match global.color {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => !no_color && io::stderr().is_terminal(),
+    };
+    // A closed stderr must not end jobs: what cannot be logged is dropped.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .log_internal_errors(false);
+    let started = match global.log_format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| CliError::Bug(format!("logging cannot start: {error}")))
+}

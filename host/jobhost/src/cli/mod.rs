@@ -1,0 +1,153 @@
+//! The command line: one module for each command, and what they share. Only
+//! here is anything printed.
+
+pub mod args;
+mod clear;
+mod completions;
+mod config;
+mod console;
+pub mod exec;
+mod failed;
+pub mod ids;
+mod info;
+pub mod listen;
+mod logs;
+pub mod output;
+pub mod payload;
+mod push;
+mod remove;
+pub mod run;
+mod status;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use jobhost_queue::{OpenOptions, Store};
+
+pub use args::{Cli, Command, GlobalArgs, RunArgs};
+use output::{Output, complain};
+
+use crate::config::{Config, Request, load};
+use crate::exit::{CliError, Exit};
+
+/// The program: reads the command line, does it, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is wrong usage.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    panic::set_hook(Box::new(|info| {
+        complain(&format!(
+            "unexpected: {info}\nthis is a bug in jobhost, please report it; no job is lost by it"
+        ));
+    }));
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| start(cli)));
+    match ended {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            if !error.is_closed_pipe() {
+                complain(&error.to_string());
+            }
+            error.exit()
+        }
+        Err(_) => Exit::Bug,
+    }
+    .into()
+}
+
+fn start(cli: Cli) -> Result<Exit, CliError> {
+    logs::start(&cli.global)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Stream {
+            what: "threads cannot be started".to_owned(),
+            error,
+        })?
+        .block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
+    let Cli { global, command } = cli;
+    let output = Output::new(&global);
+    match command {
+        Command::Run(args) => run::run(&global, args).await,
+        Command::Listen(args) => listen::run(&global, args).await,
+        Command::Exec(args) => exec::run(&global, args).await,
+        Command::Push(args) => push::run(&global, args, output).await,
+        Command::Info(args) => info::run(&global, args, output).await,
+        Command::Status(args) => status::run(&global, &args, output).await,
+        Command::Failed { command } => failed::run(&global, command, output).await,
+        Command::Remove(args) => remove::run(&global, &args, output).await,
+        Command::Clear(args) => clear::run(&global, &args, output).await,
+        Command::Config { command } => config::run(&global, command, output),
+        Command::Completions { shell } => completions::run(shell, output),
+    }
+}
+
+/// The configuration for running jobs: plugin files and granted folders must
+/// be there.
+pub fn load_to_run(
+    global: &GlobalArgs,
+    plugins: &[PathBuf],
+    concurrency: Option<u32>,
+) -> Result<Config, CliError> {
+    let request = Request {
+        plugins: plugins.to_vec(),
+        concurrency,
+        check_paths: true,
+        ..request(global)
+    };
+    Ok(load(&request)?)
+}
+
+/// The configuration for everything else.
+fn load_to_look(global: &GlobalArgs) -> Result<Config, CliError> {
+    Ok(load(&request(global))?)
+}
+
+fn request(global: &GlobalArgs) -> Request {
+    Request {
+        config: global.config.clone(),
+        store: global.store.clone(),
+        ..Request::default()
+    }
+}
+
+/// Opens the store to change something in it.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, CliError> {
+    Ok(jobhost_queue::open(&config.store, OpenOptions::default()).await?)
+}
+
+/// Opens the store without creating what is not there.
+async fn open_to_look(config: &Config) -> Result<Arc<dyn Store>, CliError> {
+    let options = OpenOptions {
+        only_look: true,
+        ..OpenOptions::default()
+    };
+    Ok(jobhost_queue::open(&config.store, options).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

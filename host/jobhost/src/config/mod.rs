@@ -1,0 +1,208 @@
+//! The configuration: `jobhost.toml`, the options of the command line and
+//! the defaults, resolved into plain values and checked. It opens no store
+//! and loads no plugin.
+
+mod check;
+mod durations;
+mod file;
+mod load;
+mod problem;
+mod section;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jobhost_queue::{Channel, Retain};
+
+pub use check::check_exports;
+pub use durations::{parse_duration, parse_size, show_duration, show_size};
+pub use load::{Request, load};
+pub use problem::{ConfigError, Place, Problem, did_you_mean};
+
+/// The file that is read where no other is named.
+pub const DEFAULT_FILE: &str = "jobhost.toml";
+/// The store where none is named.
+pub const DEFAULT_STORE: &str = "sqlite:jobhost.db";
+/// The queue where none is defined.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// Everything that was decided, by whomever.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file it was read from; `None` where there is none.
+    pub source: Option<PathBuf>,
+    /// The store's address, a relative path in it resolved.
+    pub store: String,
+    /// Jobs that run at the same time, 1 to 1,024.
+    pub concurrency: u32,
+    /// How long running jobs may go on once the worker was told to stop.
+    pub shutdown_grace: Duration,
+    /// In the order of the file; never empty.
+    pub queues: Vec<QueueConfig>,
+    /// In the order of the file, those of the command line last.
+    pub plugins: Vec<PluginConfig>,
+}
+
+impl Config {
+    /// The queue of this name.
+    pub fn queue(&self, name: &str) -> Option<&QueueConfig> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+
+    /// The plugin of this name.
+    pub fn plugin(&self, name: &str) -> Option<&PluginConfig> {
+        self.plugins.iter().find(|plugin| plugin.name == name)
+    }
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueConfig {
+    /// Its name, of letters, digits and `. _ -`.
+    pub name: String,
+    /// Its key prefix in the store.
+    pub channel: Channel,
+    /// Time to run of an attempt in seconds, at least 1.
+    pub ttr: u32,
+    /// How often a job is tried, at least once.
+    pub attempts: u32,
+    /// How long it waits in between.
+    pub backoff: Backoff,
+    /// The plugins that hear of its jobs, in this order.
+    pub hooks: Vec<String>,
+    /// How long outputs and failures stay.
+    pub retain: Retain,
+    /// What becomes of a job whose name no plugin handles.
+    pub unknown: Unknown,
+    /// After how many deaths of its worker a job goes to the failed set.
+    pub max_crashes: u32,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// How the time between attempts grows: `initial * factor^n`, at most `max`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    /// The ceiling of the first wait.
+    pub initial: Duration,
+    /// The ceiling of every wait; at least `initial`.
+    pub max: Duration,
+    /// At least 1.
+    pub factor: f64,
+}
+
+/// What becomes of a job whose name no plugin handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It goes to the failed set.
+    Fail,
+    /// It is left to other workers for a while.
+    Release,
+}
+
+/// A plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginConfig {
+    /// Its name, of letters, digits and `. _ -`.
+    pub name: String,
+    /// The component's file.
+    pub path: PathBuf,
+    /// The jobs that it handles, if it is a handler.
+    pub jobs: Jobs,
+    /// What a call may use.
+    pub limits: LimitsConfig,
+    /// What a call may reach.
+    pub grants: GrantsConfig,
+    /// What its failure as a hook means.
+    pub on_failure: OnFailure,
+    /// The time that hooks, get-ttr and can-retry have.
+    pub timeout: Duration,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// The jobs that a plugin handles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    /// Those of these names, without leading backslash.
+    Named(Vec<String>),
+    /// Every job that no other plugin handles by name.
+    All,
+}
+
+/// What one call of a plugin may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Bytes of linear memory, all memories together.
+    pub memory: u64,
+    /// Fuel; 0 = no limit.
+    pub fuel: u64,
+    /// Elements of tables, all tables together.
+    pub table_elements: u64,
+    /// Core instances.
+    pub instances: u32,
+    /// Handles of resources.
+    pub handles: u32,
+    /// Bytes that one call to the host may pass.
+    pub host_call_bytes: u64,
+    /// Bytes of a handler's output.
+    pub output: u64,
+    /// Bytes kept of stdout and of stderr each; what is over is cut.
+    pub stdio: u64,
+    /// Follow-up jobs.
+    pub pushes: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            memory: 128 << 20,
+            fuel: 0,
+            table_elements: 100_000,
+            instances: 200,
+            handles: 10_000,
+            host_call_bytes: 16 << 20,
+            output: 1 << 20,
+            stdio: 64 << 10,
+            pushes: 1000,
+        }
+    }
+}
+
+/// What a plugin may reach. Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantsConfig {
+    /// Folders.
+    pub fs: Vec<FsGrantConfig>,
+    /// Queues that it may push to, by name.
+    pub queues: Vec<String>,
+}
+
+/// A folder of this machine that a plugin sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsGrantConfig {
+    /// The folder here.
+    pub host: PathBuf,
+    /// The absolute path under which the plugin sees it.
+    pub guest: String,
+    /// Whether it may write.
+    pub mode: FsMode,
+}
+
+/// Whether a plugin may write into a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsMode {
+    /// `ro`: it may not.
+    ReadOnly,
+    /// `rw`: it may.
+    ReadWrite,
+}
+
+/// What the failure of a hook means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// A warning; the job goes on.
+    Open,
+    /// The push is rejected, the attempt has failed, the job is not retried.
+    Closed,
+}

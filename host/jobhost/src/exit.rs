@@ -1,0 +1,100 @@
+//! How the program ends: the documented exit codes, and which error leads to
+//! which. Nothing else decides about them.
+
+use std::io;
+use std::process::ExitCode;
+
+use jobhost_queue::StoreError;
+
+use crate::config::ConfigError;
+use crate::host::HostError;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what it was asked, also where jobs failed.
+    Success = 0,
+    /// The thing asked for is not so: no such id, a job of `exec` that
+    /// failed, a check that found problems.
+    NotSo = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// The store cannot be reached or used.
+    Unavailable = 69,
+    /// A bug in jobhost.
+    Bug = 70,
+    /// A second SIGINT.
+    Interrupted = 130,
+    /// A second SIGTERM.
+    Terminated = 143,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended badly. What it displays is what the user reads.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The thing asked for is not so.
+    #[error("{0}")]
+    NotSo(String),
+    /// Wrong usage.
+    #[error("{0}")]
+    Usage(String),
+    /// Wrong configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Standard output or another stream.
+    #[error("{what}: {error}")]
+    Stream {
+        /// What was written or read.
+        what: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Something that cannot be.
+    #[error("{0}; this is a bug in jobhost, please report it")]
+    Bug(String),
+}
+
+impl From<HostError> for CliError {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Config(error) => Self::Config(error),
+            HostError::Store(error) => Self::Store(error),
+            HostError::Engine(error) => Self::NotSo(error.to_string()),
+        }
+    }
+}
+
+impl CliError {
+    /// Whether somebody closed the pipe that was written to, as `head` does.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Stream { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the store is not there yet, so that nothing is in it.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Absent(_)))
+    }
+
+    /// The documented exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            _ if self.is_closed_pipe() => Exit::Success,
+            Self::NotSo(_) | Self::Stream { .. } | Self::Store(StoreError::Absent(_)) => {
+                Exit::NotSo
+            }
+            Self::Usage(_) | Self::Config(_) | Self::Store(StoreError::Invalid(_)) => Exit::Usage,
+            Self::Store(_) => Exit::Unavailable,
+            Self::Bug(_) => Exit::Bug,
+        }
+    }
+}
