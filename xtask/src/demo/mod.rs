@@ -22,7 +22,7 @@ const NO_ASSETS: &str = "based on task ID: 2, the list of enabled resources is e
 /// `cargo xtask demo`
 pub(crate) fn run(store: &str) -> Result<(), Failure> {
     plugins::build()?;
-    run_program(cargo(&root()).args(["build", "--package", "jobhost"]))?;
+    run_program(cargo(&root()).args(["build", "--workspace", "--bin", "jobhost", "--examples"]))?;
     let folder = Folder::fresh(&target().join("demo"), store)?;
     let jobhost = Jobhost::new(&target().join("debug/jobhost"), &folder.path);
     say(&format!(
