@@ -51,6 +51,9 @@ pub enum CliError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store, with what was done before it failed.
+    #[error("{0}")]
+    Unavailable(String),
     /// Standard output or another stream.
     #[error("{what}: {error}")]
     Stream {
@@ -80,11 +83,6 @@ impl CliError {
         matches!(self, Self::Stream { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Whether the store is not there yet, so that nothing is in it.
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Absent(_)))
-    }
-
     /// The documented exit code.
     pub fn exit(&self) -> Exit {
         match self {
@@ -93,7 +91,7 @@ impl CliError {
                 Exit::NotSo
             }
             Self::Usage(_) | Self::Config(_) | Self::Store(StoreError::Invalid(_)) => Exit::Usage,
-            Self::Store(_) => Exit::Unavailable,
+            Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
             Self::Bug(_) => Exit::Bug,
         }
     }

@@ -1,6 +1,7 @@
 //! The machinery that all plugins share: the compiler's settings, the pool of slots, the epoch ticker and the threads
 //! on which guests run. It knows no plugin.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,6 +83,16 @@ pub enum EngineError {
 /// Runs plugins. Clones are the same engine; it ends with the last of them and of the plugins loaded into it.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("settings", &self.0.settings)
+            .field("allocation", &self.0.allocation)
+            .finish_non_exhaustive()
+    }
+}
 
 struct Inner {
     settings: EngineSettings,
@@ -173,10 +184,16 @@ impl Engine {
         if let Some(machine) = &*fuelled {
             return Ok(machine.clone());
         }
-        let mut config = config(&self.0.settings, self.0.allocation == Allocation::Pooling);
-        config.consume_fuel(true);
-        let machine = Machine::new(wasmtime::Engine::new(&config).map_err(unsupported)?)?;
-        Ok(fuelled.insert(machine).clone())
+        let fuelled_engine = |pooling: bool| {
+            let mut config = config(&self.0.settings, pooling);
+            config.consume_fuel(true);
+            wasmtime::Engine::new(&config)
+        };
+        // There may be room for one pool and not for two.
+        let engine = fuelled_engine(self.0.allocation == Allocation::Pooling)
+            .or_else(|_| fuelled_engine(false))
+            .map_err(unsupported)?;
+        Ok(fuelled.insert(Machine::new(engine)?).clone())
     }
 
     /// Runs a future on the guests' threads. None while the engine ends.

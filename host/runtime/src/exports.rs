@@ -48,11 +48,11 @@ pub struct Exports {
 
 impl Exports {
     /// Whether the component has any of the four hooks.
-    pub fn hook(&self) -> bool {
+    pub fn hook(self) -> bool {
         self.before_push || self.before_exec || self.after_exec || self.after_error
     }
 
-    fn any(&self) -> bool {
+    fn any(self) -> bool {
         self.handler || self.time_to_run || self.retry_policy || self.hook()
     }
 

@@ -30,7 +30,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
         .map_err(|problem| LoadError {
             plugin: None,
             path: path.to_owned(),
-            problem,
+            problem: Box::new(problem),
         })
 }
 
@@ -156,22 +156,18 @@ fn refuse(refusal: Unrecognised) -> Problem {
 /// Names in backticks, with commas; at most so many that a message stays readable.
 pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     const MOST: usize = 12;
-    let more = names.len().saturating_sub(MOST);
-    let mut text = names
-        .take(MOST)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    let rest = match names.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let shown: Vec<String> = names.take(MOST).map(|name| format!("`{name}`")).collect();
+    shown.join(", ") + &rest
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let hexadecimal = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>();
+    format!("sha256:{}", hexadecimal.concat())
 }

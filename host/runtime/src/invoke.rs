@@ -114,7 +114,7 @@ async fn attempt<T: Send + 'static>(
     // A budget beyond what the clock can count is a year.
     let deadline = began
         .checked_add(budget)
-        .unwrap_or(began + Duration::from_secs(31_536_000));
+        .unwrap_or(began + Duration::from_hours(24 * 365));
     let interrupt = call.interrupt.clone();
     let mut store = match store(&plugin, stage, call, deadline) {
         Ok(store) => store,
@@ -295,7 +295,10 @@ fn cause(
         }
     }
     match (trap, exit) {
-        (Some(trap), _) => FailureCause::Trapped(trap.to_string()),
+        (Some(trap), _) => {
+            let text = trap.to_string();
+            FailureCause::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
+        }
         // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
         (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
         (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),

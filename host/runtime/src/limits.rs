@@ -51,7 +51,7 @@ impl Default for Limits {
             fuel: 0,
             table_elements: 100_000,
             instances: 200,
-            tables: 20,
+            tables: 50,
             memories: 4,
             handles: 10_000,
             host_call_bytes: 16 * MIB,

@@ -29,6 +29,9 @@ use crate::types::{FailureCause, JobDraft, Level, PushError};
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
 const TRIAL: Duration = Duration::from_secs(5);
 
+/// Bytes of a page of linear memory.
+const PAGE: u64 = 64 << 10;
+
 impl Plugin {
     /// Reads, compiles and links the component at `path`, instantiates it once and checks the types of its exports.
     ///
@@ -43,7 +46,7 @@ impl Plugin {
         load(engine, name, path, settings).map_err(|problem| LoadError {
             plugin: Some(name.to_owned()),
             path: path.to_owned(),
-            problem,
+            problem: Box::new(problem),
         })
     }
 }
@@ -66,7 +69,7 @@ fn load(
         .linker
         .instantiate_pre(&component)
         .map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
-    let indices = indices(&pre, &inspection.exports)?;
+    let indices = indices(&pre, inspection.exports)?;
     // Otherwise the first call would pay for it.
     component
         .initialize_copy_on_write_image()
@@ -77,7 +80,7 @@ fn load(
         digest: inspection.digest,
         exports: inspection.exports,
         indices,
-        warnings: warnings(&inspection.exports),
+        warnings: warnings(inspection.exports),
         pre,
         engine: engine.clone(),
         queues: Arc::from(settings.grants.queues.clone()),
@@ -104,12 +107,18 @@ fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Prob
 }
 
 fn compile(machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
-    Component::from_binary(&machine.engine, bytes)
-        .map_err(|error| Problem::Invalid(format!("{error:#}")))
+    Component::from_binary(&machine.engine, bytes).map_err(|error| {
+        let text = format!("{error:#}");
+        // The engine has one error for both; the validator tells them apart.
+        match wasmparser::Validator::new().validate_all(bytes) {
+            Ok(_) => Problem::Limit(format!("does not fit into this host: {text}")),
+            Err(invalid) => Problem::Invalid(invalid.to_string()),
+        }
+    })
 }
 
 /// What is odd about these exports.
-fn warnings(exports: &Exports) -> Vec<String> {
+fn warnings(exports: Exports) -> Vec<String> {
     let mut warnings = Vec::new();
     for (present, interface, function) in [
         (exports.time_to_run, "time-to-run", "get-ttr"),
@@ -130,7 +139,10 @@ fn check_resources(component: &Component, limits: &Limits) -> Result<(), Problem
     let Some(needed) = component.resources_required() else {
         return Ok(());
     };
-    let memory = needed.max_initial_memory_size.unwrap_or(0);
+    let memory = needed
+        .max_initial_memory_size
+        .unwrap_or(0)
+        .saturating_mul(PAGE);
     let table = needed.max_initial_table_size.unwrap_or(0);
     let checks = [
         (
@@ -174,7 +186,7 @@ const FUNCTIONS: [(&str, &str); 7] = [
 /// Finds the function of each exported interface; its type is checked later, on an instance.
 fn indices(
     pre: &wasmtime::component::InstancePre<State>,
-    exports: &Exports,
+    exports: Exports,
 ) -> Result<Indices, Problem> {
     macro_rules! find {
         ($present:expr, $interface:ident, $name:literal) => {
@@ -287,7 +299,7 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
         .find(|(known, _)| *known == interface)
         .map_or("", |(_, function)| function);
     let found = component
-        .get_export_index(None, &exports::full(interface))
+        .get_export_index(None, exports::full(interface))
         .and_then(|index| component.get_export(Some(&index), function));
     let found = match found {
         Some((ComponentItem::ComponentFunc(found), _)) => signature::found(&found),
@@ -322,4 +334,31 @@ impl CallHost for Nobody {
     fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
 
     fn log(&self, _level: Level, _message: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_handler_is_asked_is_odd_without_one() {
+        let exports = Exports {
+            retry_policy: true,
+            before_push: true,
+            ..Exports::default()
+        };
+        let warnings_without = warnings(exports);
+        assert_eq!(warnings_without.len(), 1);
+        assert!(
+            warnings_without[0].contains("its can-retry is never asked"),
+            "{warnings_without:?}"
+        );
+        assert!(
+            warnings(Exports {
+                handler: true,
+                ..exports
+            })
+            .is_empty()
+        );
+    }
 }

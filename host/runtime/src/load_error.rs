@@ -11,7 +11,7 @@ pub struct LoadError {
     /// Its file.
     pub path: PathBuf,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What is wrong with a plugin.

@@ -1,6 +1,7 @@
 //! A plugin that is loaded and may be called: one method for each function of the interface. How it was loaded is in
 //! `load`, how a call runs in `invoke`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,17 @@ impl Default for PluginSettings {
 /// A component, compiled and tried out. Clones are the same plugin. Every call runs in a fresh instance.
 #[derive(Clone)]
 pub struct Plugin(pub(crate) Arc<Loaded>);
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Plugin")
+            .field("name", &self.0.name)
+            .field("digest", &self.0.digest)
+            .field("exports", &self.0.exports)
+            .finish_non_exhaustive()
+    }
+}
 
 pub(crate) struct Loaded {
     pub(crate) name: Arc<str>,
@@ -201,6 +213,10 @@ impl Plugin {
     }
 
     /// Tells of an attempt that has failed, and of the decision so far; the answer replaces it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are those of the plugin interface"
+    )]
     pub async fn after_error(
         &self,
         job: Job,

@@ -23,8 +23,19 @@ pub(crate) fn expected(function: &str) -> String {
         .unwrap_or_else(|| "func".to_owned())
 }
 
-/// The type of a function that a component exports.
+/// Characters of a type that are shown; a component may declare types without end.
+const SHOWN: usize = 1_000;
+
+/// The type of a function that a component exports, cut where it is very long.
 pub(crate) fn found(function: &ComponentFunc) -> String {
+    let text = whole(function);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn whole(function: &ComponentFunc) -> String {
     let parameters: Vec<String> = function
         .params()
         .map(|(name, ty)| format!("{name}: {}", render(&ty)))

@@ -24,10 +24,9 @@ pub(super) async fn run(
             queue.name
         )));
     }
-    let removed = match open_to_look(&config).await {
-        Ok(store) => store.clear(&queue.channel).await?,
-        Err(error) if error.is_absent() => 0,
-        Err(error) => return Err(error),
+    let removed = match open_to_look(&config).await? {
+        Some(store) => store.clear(&queue.channel).await?,
+        None => 0,
     };
     output.answer(&json!({ "queue": queue.name, "removed": removed }), |_| {
         format!("{removed} jobs of {} are removed\n", queue.name)

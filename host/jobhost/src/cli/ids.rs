@@ -139,3 +139,88 @@ fn names(config: &Config) -> String {
         .collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Request, load};
+
+    /// Loads a configuration that has these queues.
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jobhost.toml");
+        std::fs::write(&file, text).unwrap();
+        load(&Request {
+            config: Some(file),
+            ..Request::default()
+        })
+        .unwrap()
+    }
+
+    fn usage<T: fmt::Debug>(result: Result<T, CliError>) -> String {
+        match result {
+            Err(CliError::Usage(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bare_id_will_do_where_one_queue_is_meant() {
+        let one = config("[queues.copy-asset]");
+        let (queue, id) = find_job(&one, None, "7").unwrap();
+        assert_eq!(FullId::new(queue, id).to_string(), "copy-asset/7");
+        let two = config("[queues.copy-asset]\n[queues.upload-asset]");
+        assert!(find_job(&two, None, "copy-asset/7").is_ok());
+        assert!(find_job(&two, Some("copy-asset"), "7").is_ok());
+        let message = usage(find_job(&two, None, "7"));
+        assert!(
+            message.contains("copy-asset/7 or upload-asset/7"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_id_is_wrong_usage() {
+        let two = config("[queues.a]\n[queues.b]");
+        for text in [
+            "a/",
+            "a/0",
+            "a/x",
+            "a/01",
+            "a/-1",
+            "",
+            "a/99999999999999999999",
+        ] {
+            usage(find_job(&two, None, text));
+        }
+        let message = usage(find_job(&two, Some("b"), "a/1"));
+        assert!(
+            message.contains("`a/1` is not a job of queue `b`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_queue_is_answered_with_those_there_are() {
+        let two = config("[queues.copy-asset]\n[queues.upload-asset]");
+        let message = usage(find_queue(&two, "copy-aset"));
+        assert_eq!(
+            message,
+            "there is no queue `copy-aset`; configured: copy-asset, upload-asset; did you mean `copy-asset`?"
+        );
+        assert!(usage(find_job(&two, None, "cpy-asset/1")).contains("did you mean `copy-asset`"));
+        assert!(usage(one_queue(&two, None)).contains("copy-asset, upload-asset"));
+    }
+
+    #[test]
+    fn queues_are_taken_once_in_the_order_they_are_named() {
+        let two = config("[queues.a]\n[queues.b]");
+        let names = |wanted: &[&str]| -> Vec<String> {
+            let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+            let found = find_queues(&two, &wanted).unwrap();
+            found.into_iter().map(|queue| queue.name.clone()).collect()
+        };
+        assert_eq!(names(&[]), ["a", "b"]);
+        assert_eq!(names(&["b", "a", "b"]), ["b", "a"]);
+    }
+}

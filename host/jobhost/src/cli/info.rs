@@ -19,22 +19,14 @@ pub(super) async fn run(
     let config = load_to_look(global)?;
     let wanted = [args.queues, args.more_queues].concat();
     let queues = find_queues(&config, &wanted)?;
+    let store = open_to_look(&config).await?;
     let mut counts = Vec::with_capacity(queues.len());
-    match open_to_look(&config).await {
-        Ok(store) => {
-            for queue in &queues {
-                counts.push((queue.name.as_str(), store.counts(&queue.channel).await?));
-            }
-        }
-        // A store that is not there yet holds nothing.
-        Err(error) if error.is_absent() => {
-            counts.extend(
-                queues
-                    .iter()
-                    .map(|queue| (queue.name.as_str(), Counts::default())),
-            );
-        }
-        Err(error) => return Err(error),
+    for queue in queues {
+        let counted = match &store {
+            Some(store) => store.counts(&queue.channel).await?,
+            None => Counts::default(),
+        };
+        counts.push((queue.name.as_str(), counted));
     }
     let by_queue: Map<_, _> = counts
         .iter()

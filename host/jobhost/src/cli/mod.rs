@@ -2,6 +2,7 @@
 //! here is anything printed.
 
 pub mod args;
+mod attempt;
 mod clear;
 mod completions;
 mod config;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use jobhost_queue::{OpenOptions, Store};
+use jobhost_queue::{OpenOptions, Store, StoreError};
 
 pub use args::{Cli, Command, GlobalArgs, RunArgs};
 use output::{Output, complain};
@@ -131,13 +132,18 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, CliError> {
     Ok(jobhost_queue::open(&config.store, OpenOptions::default()).await?)
 }
 
-/// Opens the store without creating what is not there.
-async fn open_to_look(config: &Config) -> Result<Arc<dyn Store>, CliError> {
+/// Opens the store without creating it; `None` where it is not there yet, so
+/// that nothing is in it.
+async fn open_to_look(config: &Config) -> Result<Option<Arc<dyn Store>>, CliError> {
     let options = OpenOptions {
         only_look: true,
         ..OpenOptions::default()
     };
-    Ok(jobhost_queue::open(&config.store, options).await?)
+    match jobhost_queue::open(&config.store, options).await {
+        Ok(store) => Ok(Some(store)),
+        Err(StoreError::Absent(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

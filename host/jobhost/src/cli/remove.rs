@@ -16,10 +16,9 @@ pub(super) async fn run(
     let config = load_to_look(global)?;
     let (queue, id) = find_job(&config, args.queue.as_deref(), &args.id)?;
     let full = FullId::new(queue, id);
-    let removed = match open_to_look(&config).await {
-        Ok(store) => store.remove(&queue.channel, id).await?,
-        Err(error) if error.is_absent() => false,
-        Err(error) => return Err(error),
+    let removed = match open_to_look(&config).await? {
+        Some(store) => store.remove(&queue.channel, id).await?,
+        None => false,
     };
     if !removed {
         return Err(CliError::NotSo(format!(

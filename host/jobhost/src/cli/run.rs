@@ -40,12 +40,12 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     let working = host.worker(queues, Events::to(vec![Arc::new(console)])).run(until, stop);
     tokio::pin!(working);
     tokio::select! {
-        () = &mut working => return Ok(Exit::Success),
+        worked = &mut working => return Ok(worked.map(|()| Exit::Success)?),
         _ = signals.next() => {}
     }
     let _ = tell_stop.send(true);
     tokio::select! {
-        () = &mut working => Ok(Exit::Success),
+        worked = &mut working => Ok(worked.map(|()| Exit::Success)?),
         // Nothing is lost: the store gives the jobs to others when their leases have expired.
         second = signals.next() => Ok(second),
     }

@@ -206,3 +206,6 @@ pub enum OnFailure {
     /// The push is rejected, the attempt has failed, the job is not retried.
     Closed,
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jobhost_queue::store::SWEEP_EVERY;
-use jobhost_queue::{Reserved, Settled, Settlement, Store, Verdict};
+use jobhost_queue::{Reserved, Settled, Settlement, Store, StoreError, Verdict};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
@@ -68,7 +68,10 @@ impl Worker {
     /// Takes and runs jobs until `until`, or until `stop` turns true: then it
     /// takes no more, gives the running ones their grace, and hands the rest
     /// back. Returns when all are settled.
-    pub async fn run(self, until: Until, stop: watch::Receiver<bool>) {
+    ///
+    /// An error is that of a queue whose data cannot be used; `Until::Told`
+    /// logs it and goes on with the other queues.
+    pub async fn run(self, until: Until, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
         let began = Instant::now();
         let outage = Outage::new(self.events.clone());
         let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone());
@@ -95,14 +98,16 @@ impl Worker {
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
-        if *stop.borrow() {
+        let taken =
+            take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
+        if *stop.borrow() || taken.is_err() {
             let _ = tell_stopping.send(true);
             shared.events.tell(&Event::WorkerStopping { grace: self.grace });
             drain(&shared, &mut attempts, self.grace).await;
         }
         duties.shutdown().await;
         shared.events.tell(&Event::WorkerStopped { elapsed: began.elapsed() });
+        taken
     }
 }
 
@@ -123,27 +128,27 @@ async fn take_jobs(
     outage: &Outage,
     (concurrency, until, stop): (u32, Until, &watch::Receiver<bool>),
     attempts: &mut JoinSet<()>,
-) {
+) -> Result<(), StoreError> {
     let slots = Arc::new(Semaphore::new(concurrency as usize));
     let mut stopped = stop.clone();
-    for round in 0.. {
+    loop {
         let slot = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
+            _ = stopped.wait_for(|stop| *stop) => return Ok(()),
             slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
         };
         // What runs now may push more; what has ended has already done so.
         let running = slots.available_permits() + 1 < concurrency as usize;
         while attempts.try_join_next().is_some() {}
-        sources.rotate_left(usize::from(round > 0).min(sources.len()));
+        sources.rotate_left(1.min(sources.len()));
         let look = Look { shared, outage, slots: &slots, until, stop };
-        let taken = look_at_all(look, sources, slot, attempts).await;
+        let taken = look_at_all(look, sources, slot, attempts).await?;
         if taken == 0 {
             if until == Until::Empty && !running {
-                return;
+                return Ok(());
             }
             tokio::select! {
-                _ = stopped.wait_for(|stop| *stop) => return,
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
                 () = wait_for_work(shared, sources, until) => {}
             }
         }
@@ -156,7 +161,7 @@ async fn look_at_all(
     sources: &mut [Source],
     mut in_hand: Option<OwnedSemaphorePermit>,
     attempts: &mut JoinSet<()>,
-) -> usize {
+) -> Result<usize, StoreError> {
     let mut taken = 0;
     let count = sources.len();
     for (index, source) in sources.iter_mut().enumerate() {
@@ -173,16 +178,25 @@ async fn look_at_all(
         }
         let limit = u32::try_from(slots.len()).unwrap_or(1);
         let shared = look.shared;
-        let taking = source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop));
-        for reserved in taking.await {
+        let jobs = match source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop)).await {
+            Ok(jobs) => jobs,
+            Err(error) if look.until == Until::Empty => return Err(error),
+            Err(error) => {
+                if source.is_news(&error) {
+                    tracing::error!(queue = source.name, %error, "no jobs can be taken from this queue");
+                }
+                Vec::new()
+            }
+        };
+        taken += jobs.len();
+        for reserved in jobs {
             if let Some(slot) = slots.pop() {
                 attempts.spawn(attempt(Arc::clone(shared), source.name.clone(), reserved, slot));
-                taken += 1;
             }
         }
         in_hand = slots.pop();
     }
-    taken
+    Ok(taken)
 }
 
 /// What a look needs.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Reserved, Store, Token, Wake};
+use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Reserved, Store, StoreError, Token, Wake};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -17,6 +17,9 @@ use crate::registry::QueueInForce;
 /// How long one wait for a new job lasts at most; then the queue is looked at.
 const WAIT_AT_MOST: Duration = Duration::from_secs(30);
 
+/// When a queue whose data cannot be used is looked at again.
+const BROKEN_PAUSE: Duration = Duration::from_secs(10);
+
 /// A queue as the worker's loop sees it.
 pub(crate) struct Source {
     /// The queue's configured name.
@@ -26,6 +29,8 @@ pub(crate) struct Source {
     wanted: Arc<Notify>,
     due: Option<Instant>,
     suspects: Suspects,
+    /// What is wrong with it, as it was told.
+    broken: Option<String>,
 }
 
 /// The jobs with a crash behind them that run here: at most one at a time.
@@ -57,6 +62,7 @@ impl Source {
             wanted: Arc::default(),
             due: None,
             suspects,
+            broken: None,
         }
     }
 
@@ -82,38 +88,50 @@ impl Source {
 
     /// Takes up to `limit` jobs. Waits out an outage of the store unless `stop`
     /// is true, with one token for all tries, so that a reply that was lost
-    /// takes nothing twice.
+    /// takes nothing twice. An error is that of this queue alone; it is looked
+    /// at again after [`BROKEN_PAUSE`].
     pub(crate) async fn take(
         &mut self,
         store: &dyn Store,
         outage: &Outage,
         worker: &str,
         (limit, stop): (u32, &watch::Receiver<bool>),
-    ) -> Vec<Reserved> {
+    ) -> Result<Vec<Reserved>, StoreError> {
         let options = ReserveOptions { limit, suspects: self.suspects.none(), worker: worker.to_owned() };
         let token = Token::random();
         // Cleared before the look: a push during it sets it again.
         self.ready.store(false, Ordering::Release);
         let mut tries = 0;
-        let reservation = loop {
+        loop {
             match store.reserve(&self.channel, token.clone(), &options).await {
-                Ok(reservation) => break reservation,
-                Err(_) if *stop.borrow() => return Vec::new(),
+                Ok(reservation) => {
+                    outage.is_over();
+                    self.broken = None;
+                    self.note(&reservation, limit);
+                    return Ok(reservation.jobs);
+                }
+                Err(error) if !error.is_transient() => {
+                    outage.is_over();
+                    self.due = Some(Instant::now() + BROKEN_PAUSE);
+                    return Err(error);
+                }
+                Err(_) if *stop.borrow() => return Ok(Vec::new()),
                 Err(error) => {
-                    if error.is_transient() {
-                        outage.begins(&error);
-                    } else {
-                        tracing::error!(queue = self.name, %error, "no jobs can be taken from this queue");
-                    }
+                    outage.begins(&error);
                     tries += 1;
                     let mut stopped = stop.clone();
                     let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
                 }
             }
-        };
-        outage.is_over();
-        self.note(&reservation, limit);
-        reservation.jobs
+        }
+    }
+
+    /// Whether this error is news, so that it is told once and not at every look.
+    pub(crate) fn is_news(&mut self, error: &StoreError) -> bool {
+        let error = Some(error.to_string());
+        let news = self.broken != error;
+        self.broken = error;
+        news
     }
 
     fn note(&mut self, reservation: &Reservation, limit: u32) {

@@ -26,8 +26,8 @@ pub fn seconds(n: u64) -> Duration {
 
 /// The retention that settlements have unless the test is about it.
 pub const RETAIN: Retain = Retain {
-    done: Duration::from_mins(60),
-    failed: Duration::from_mins(60),
+    done: Duration::from_hours(1),
+    failed: Duration::from_hours(1),
     output: 1 << 20,
 };
 

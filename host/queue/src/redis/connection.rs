@@ -64,6 +64,9 @@ impl Connection {
                     info.redis_settings().db()
                 )
             }
+            ConnectionAddr::Tcp(host, port) if host.contains(':') => {
+                format!("redis://[{host}]:{port}/{}", info.redis_settings().db())
+            }
             tcp => format!("redis://{tcp}/{}", info.redis_settings().db()),
         };
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
@@ -244,6 +247,11 @@ impl Connection {
                 link.failures += 1;
                 link.last_failure = Some((Instant::now(), error.to_string()));
                 self.failed.fetch_add(1, Ordering::SeqCst);
+                // It knew the password before. A full server refuses it too,
+                // and the library does not tell the one from the other.
+                if link.generation > 0 && error.kind() == ErrorKind::AuthenticationFailed {
+                    return Err(self.unavailable(error.to_string()));
+                }
                 Err(self.explain(&error))
             }
         }

@@ -46,6 +46,21 @@ type TakenReply = (
     UnixMillis,
 );
 
+/// What is known of a job as the status script returns it.
+type StatusReply = (
+    String,
+    Option<f64>,
+    u32,
+    u32,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<String>,
+);
+
 /// What a running attempt says of its progress, without `at` and the brace.
 #[derive(serde::Serialize)]
 struct Said<'a> {
@@ -191,67 +206,64 @@ pub(super) fn status(
     id: JobId,
     reply: Vec<Value>,
 ) -> Result<Option<JobStatus>, StoreError> {
-    let mut parts = reply.into_iter();
-    let mut next = || parts.next().unwrap_or(Value::Nil);
-    let place: String = part(connection, Some(next()))?;
-    let due: Option<f64> = part(connection, Some(next()))?;
-    let state = match place.as_str() {
-        "waiting" => JobState::Waiting,
-        "delayed" => JobState::Delayed {
-            due_at: millis_of(due.unwrap_or_default()),
-        },
-        "reserved" => JobState::Reserved,
-        "done" => JobState::Done,
-        "failed" => JobState::Failed,
-        _ => return Ok(None),
-    };
-    let attempts: u32 = part(connection, Some(next()))?;
-    let crashes: u32 = part(connection, Some(next()))?;
-    let message: Option<Vec<u8>> = part(connection, Some(next()))?;
-    let record: Option<Vec<u8>> = part(connection, Some(next()))?;
-    let worker: Option<String> = part(connection, Some(next()))?;
-    let progress: Option<Vec<u8>> = part(connection, Some(next()))?;
-    let last: Option<Vec<u8>> = part(connection, Some(next()))?;
-    let over: Option<Vec<u8>> = part(connection, Some(next()))?;
-    let output: Option<String> = part(connection, Some(next()))?;
+    if reply.len() < 2 {
+        return Ok(None);
+    }
+    let reply: StatusReply = part(connection, Some(Value::Array(reply)))?;
+    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output) =
+        reply;
     let (ttr, body) = match message.map(Message::parse) {
         Some(Message::Readable { ttr, body }) => (Some(ttr), Some(body)),
         Some(Message::Malformed { raw, .. }) => (None, Some(raw)),
         None => (None, None),
     };
-    let known = record.is_some();
-    let job = job_record(channel, id, record);
+    let over = over
+        .map(|kept| entry(connection, channel, id, &kept))
+        .transpose()?;
     let mut status = JobStatus {
         id,
-        state,
+        state: state(connection, &place, due)?,
         attempts,
         crashes,
         ttr,
         body,
-        pushed_at: job.pushed_at,
+        pushed_at: None,
         ended_at: None,
         worker,
-        key: known.then_some(job.key),
-        metadata: job.metadata,
+        key: None,
+        metadata: Vec::new(),
         progress: progress.and_then(|json| serde_json::from_slice(&json).ok()),
         record: last.and_then(|json| serde_json::from_slice(&json).ok()),
         output,
     };
-    if let Some(over) = over {
-        let entry = entry(connection, channel, id, &over)?;
-        let job = entry.job;
+    let mut job = record.map(|kept| job_record(channel, id, Some(kept)));
+    if let Some(entry) = over {
         status.attempts = entry.attempts;
         status.crashes = entry.crashes;
         status.ended_at = Some(entry.ended_at);
         status.progress = entry.progress;
         status.record = Some(entry.record);
-        if let Some(job) = job {
-            status.key = Some(job.key);
-            status.pushed_at = job.pushed_at;
-            status.metadata = job.metadata;
-        }
+        job = entry.job;
+    }
+    if let Some(job) = job {
+        status.key = Some(job.key);
+        status.pushed_at = job.pushed_at;
+        status.metadata = job.metadata;
     }
     Ok(Some(status))
+}
+
+fn state(connection: &Connection, place: &str, due: Option<f64>) -> Result<JobState, StoreError> {
+    match (place, due) {
+        ("waiting", _) => Ok(JobState::Waiting),
+        ("delayed", Some(due)) => Ok(JobState::Delayed {
+            due_at: millis_of(due),
+        }),
+        ("reserved", _) => Ok(JobState::Reserved),
+        ("done", _) => Ok(JobState::Done),
+        ("failed", _) => Ok(JobState::Failed),
+        _ => Err(connection.corrupt("a reply", format!("`{place}` is no state"))),
+    }
 }
 
 pub(super) fn failed(

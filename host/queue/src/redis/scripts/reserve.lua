@@ -75,7 +75,7 @@ end
 local function taken(id, message, attempt, crashes, reserved_at)
   local ready, attempts, first = times_of(k, id)
   return { id, message, attempt, crashes, redis.call('HGET', k.jobs, id), reserved_at,
-    ready and attempts == attempt - 1 and text(ready), text(first or now) }
+    ready and attempts == attempt - 1 and text(ready) or false, text(first or now) }
 end
 
 local function take(id, message, crashes)
