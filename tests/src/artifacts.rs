@@ -34,10 +34,12 @@ pub fn repository() -> &'static Path {
 }
 
 fn component(workspace: &str, name: &str) -> PathBuf {
-    let file = format!("{}.wasm", name.replace('-', "_"));
-    let path = repository().join(workspace).join("target/wasm32-wasip2/release").join(file);
-    assert!(path.is_file(), "there is no {}; run `cargo xtask plugins`", path.display());
-    path
+    let folder = repository().join(workspace).join("target/wasm32-wasip2/release");
+    // Cargo writes a library's name with underscores, a program's as it is.
+    let library = folder.join(format!("{}.wasm", name.replace('-', "_")));
+    let program = folder.join(format!("{name}.wasm"));
+    let found = [&library, &program].into_iter().find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("there is no {}; run `cargo xtask plugins`", library.display())).clone()
 }
 
 fn build() -> PathBuf {

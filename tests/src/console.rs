@@ -1,7 +1,6 @@
 //! Runs what a document shows: its fenced blocks marked `console`. Lines that
 //! begin with `$ ` are commands (one that ends with `\` goes on in the next
-//! line), the others what they print; `…` in a line stands for anything, alone
-//! in a line for any number of lines.
+//! line), the others what they print; `…` stands for anything, lines included.
 //!
 //! Comments in the document, each for the blocks that follow it, say what is
 //! not shown: `<!-- test: plugins -->` puts the plugins that ship into the
@@ -10,7 +9,6 @@
 //! of the next block ends, and `<!-- test: skip -->` leaves the next block
 //! out, which only commands that fetch or build may be.
 
-use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -195,13 +193,12 @@ fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> 
     });
     let code = wait(&mut child, PATIENCE);
     let printed = reading.join().unwrap_or_default();
-    let actual: VecDeque<&str> = printed.lines().collect();
-    let expected: VecDeque<&str> = step.output.iter().map(String::as_str).collect();
+    let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
     let told = || format!("line {}: $ {}\nprinted\n{printed}", step.line, step.command);
     match code {
         None => Err(format!("{}and did not end within {PATIENCE:?}", told())),
         Some(code) if code != Some(exits) => Err(format!("{}and ended with {code:?}, not {exits}", told())),
-        Some(_) if !matches_lines(expected, actual) => {
+        Some(_) if !matches(&step.output.join("\n"), &actual.join("\n")) => {
             Err(format!("{}but the document says\n{}", told(), step.output.join("\n")))
         }
         Some(_) => Ok(()),
@@ -216,20 +213,6 @@ fn path_for(command: &str) -> OsString {
     }
     let ours = artifacts::jobhost().parent().map(Path::to_owned);
     env::join_paths(ours.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
-}
-
-fn matches_lines(mut expected: VecDeque<&str>, mut actual: VecDeque<&str>) -> bool {
-    while let Some(line) = expected.pop_front() {
-        if line == "…" {
-            return (0..=actual.len())
-                .any(|skipped| matches_lines(expected.clone(), actual.iter().skip(skipped).copied().collect()));
-        }
-        match actual.pop_front() {
-            Some(printed) if matches(line, printed.trim_end()) => {}
-            _ => return false,
-        }
-    }
-    actual.is_empty()
 }
 
 #[cfg(test)]

@@ -4,14 +4,20 @@ use std::time::{Duration, Instant};
 
 /// Whether `text` is `pattern`, in which each `…` stands for anything, also for nothing.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('…') else {
-        return pattern == text;
-    };
-    let Some(text) = text.strip_prefix(start) else {
+    let mut pieces = pattern.split('…');
+    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else {
         return false;
     };
-    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    ends.into_iter().any(|at| matches(rest, &text[at..]))
+    let Some(end) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(end)
 }
 
 /// The text with a 0 for every digit: the form of times and durations.
@@ -50,6 +56,9 @@ mod tests {
             ("a…c", "acd", false),
             ("a…b…c", "a b b c", true),
             ("a…b…c", "a c", false),
+            ("a…b…c", "a c b", false),
+            ("ab…bc", "abc", false),
+            ("a…", "ab\nc", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }

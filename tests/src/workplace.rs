@@ -9,8 +9,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::finished::Finished;
 use crate::invocation::Invocation;
 use crate::redis_server::RedisServer;
+use crate::worker::Worker;
+
+/// The order in which [`Workplace::counts`] tells them.
+const STATES: [&str; 5] = ["waiting", "delayed", "reserved", "done", "failed"];
 
 /// A folder and a store that nobody else uses. All is gone when it is dropped.
 pub struct Workplace {
@@ -53,7 +58,13 @@ impl Workplace {
 
     /// The server, where the store is one.
     #[track_caller]
-    pub fn server(&mut self) -> &mut RedisServer {
+    pub fn server(&self) -> &RedisServer {
+        self.redis.as_ref().expect("the store is Redis")
+    }
+
+    /// The same, to end it and start it again.
+    #[track_caller]
+    pub fn server_mut(&mut self) -> &mut RedisServer {
         self.redis.as_mut().expect("the store is Redis")
     }
 
@@ -110,7 +121,13 @@ impl Workplace {
     /// Writes `jobhost.toml`: the store, and then this.
     #[track_caller]
     pub fn configure(&self, rest: &str) {
-        self.write("jobhost.toml", format!("store = \"{}\"\n{rest}", self.store()));
+        self.configure_with(&format!("store = \"{}\"\n{rest}", self.store()));
+    }
+
+    /// Writes `jobhost.toml`: this and nothing else.
+    #[track_caller]
+    pub fn configure_with(&self, content: &str) {
+        self.write("jobhost.toml", content);
     }
 
     /// `jobhost` with these arguments, in the folder.
@@ -132,8 +149,16 @@ impl Workplace {
 
     /// `run` on a queue, to its end.
     #[track_caller]
-    pub fn run(&self, queue: &str) -> crate::Finished {
+    pub fn run(&self, queue: &str) -> Finished {
         self.jobhost(&["run", "--queue", queue]).run().success()
+    }
+
+    /// A worker in the background that takes jobs already.
+    #[track_caller]
+    pub fn listen(&self, args: &[&str]) -> Worker {
+        let mut worker = self.jobhost(&[&["listen", "--json"], args].concat()).start();
+        worker.wait_for("worker-started");
+        worker
     }
 
     /// The counts of a queue: waiting, delayed, reserved, done, failed.
@@ -141,8 +166,8 @@ impl Workplace {
     pub fn counts(&self, queue: &str) -> [u64; 5] {
         let info = self.jobhost(&["info", queue, "--json"]).run().success();
         let document = info.json();
-        let counts = find_counts(&document).unwrap_or_else(|| panic!("no counts in {info}"));
-        ["waiting", "delayed", "reserved", "done", "failed"].map(|state| counts[state].as_u64().unwrap_or(u64::MAX))
+        let counts = &document["queues"][queue];
+        STATES.map(|state| counts[state].as_u64().unwrap_or_else(|| panic!("no count of {state} in {info}")))
     }
 
     /// What `status --json` says of a job.
@@ -155,15 +180,5 @@ impl Workplace {
     #[track_caller]
     pub fn failure(&self, job: &str) -> Value {
         self.jobhost(&["failed", "show", job, "--json"]).run().success().json()
-    }
-}
-
-/// The first object with counts, however deep.
-fn find_counts(document: &Value) -> Option<&Value> {
-    match document {
-        Value::Object(fields) if fields.contains_key("waiting") => Some(document),
-        Value::Object(fields) => fields.values().find_map(find_counts),
-        Value::Array(items) => items.iter().find_map(find_counts),
-        _ => None,
     }
 }
