@@ -242,6 +242,12 @@ pub struct Reserved {
     pub crashes: u32,
     /// When jobhost stored it; `None` for a PHP program's job.
     pub pushed_at: Option<UnixMillis>,
+    /// When it could first be taken for this attempt: when it was pushed, or,
+    /// delayed or to be retried, when it was due. `None` where only a PHP
+    /// program knows.
+    pub ready_at: Option<UnixMillis>,
+    /// When any of ours first took it, by the store's time.
+    pub first_reserved_at: UnixMillis,
     /// When it was taken, by the store's time.
     pub reserved_at: UnixMillis,
     /// Kept beside the message; empty for a PHP program's job.

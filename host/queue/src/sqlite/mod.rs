@@ -1,25 +1,118 @@
-//! Skeleton.
-#![allow(unused_variables, unused_imports)]
-use crate::*;
-use async_trait::async_trait;
+//! Queues in a SQLite file, shared by the processes of one machine.
+//!
+//! One thread of a process writes, in transactions that many callers share
+//! ([`writer`]); a few connections read. What the tables hold is said in
+//! `schema.sql`. Files on network file systems are refused.
+
+mod address;
+mod busy;
+mod failed;
+mod failure;
+mod file;
+mod lease;
+mod line;
+mod look;
+mod push;
+mod reader;
+mod receipt;
+mod remove;
+mod reserve;
+mod settle;
+mod sweep;
+mod wake;
+mod watch;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Skeleton.
-pub struct SqliteStore;
+use async_trait::async_trait;
+
+use self::file::Place;
+use self::reader::Readers;
+use self::wake::Bell;
+use self::watch::Watcher;
+use self::writer::Writer;
+use crate::error::StoreError;
+use crate::job::{Channel, JobId, Lease, NewJob, Token};
+use crate::record::Progress;
+use crate::store::{
+    Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement,
+    Store, SweepReport, Wake,
+};
+use crate::url::OpenOptions;
+
+/// The most that one call takes of anything.
+const BATCH: usize = 1000;
+/// The most jobs that one push takes. It is one transaction, for which the
+/// other processes wait.
+const PUSHED: usize = 10_000;
+
+/// Queues in a SQLite file. Dropping it waits for what is being written.
+pub struct SqliteStore {
+    place: Arc<Place>,
+    writer: Writer,
+    readers: Readers,
+    bell: Arc<Bell>,
+    watcher: OnceLock<Watcher>,
+}
+
 impl SqliteStore {
-    /// Skeleton.
-    pub async fn open(_url: &str, _options: &OpenOptions) -> Result<Self, StoreError> {
-        unimplemented!()
+    /// Opens the file at `sqlite:path[?synchronous=full|normal]`; creates it
+    /// unless `options.only_look`. The folder must exist.
+    pub async fn open(url: &str, options: &OpenOptions) -> Result<Self, StoreError> {
+        let place = Place::new(url, options.clock.clone())?;
+        Self::open_at(place, options.only_look).await
+    }
+
+    async fn open_at(place: Place, only_look: bool) -> Result<Self, StoreError> {
+        let place = Arc::new(place);
+        let opening = Arc::clone(&place);
+        let unavailable = |reason: String| StoreError::Unavailable {
+            store: place.address.clone(),
+            reason,
+        };
+        let sql = tokio::task::spawn_blocking(move || opening.open(only_look))
+            .await
+            .map_err(|error| unavailable(error.to_string()))??;
+        let bell = Arc::new(Bell::default());
+        let writer = Writer::start(sql, Arc::clone(&place), Arc::clone(&bell))
+            .map_err(|error| unavailable(format!("no thread can be started: {error}")))?;
+        Ok(Self {
+            writer,
+            readers: Readers::new(Arc::clone(&place)),
+            bell,
+            watcher: OnceLock::new(),
+            place,
+        })
+    }
+
+    async fn is_filled(&self, channel: &Channel) -> Result<bool, StoreError> {
+        let channel = channel.clone();
+        self.readers
+            .read(move |sql| look::is_filled(sql, &channel))
+            .await
     }
 }
+
 #[async_trait]
 impl Store for SqliteStore {
     fn address(&self) -> &str {
-        unimplemented!()
+        &self.place.address
     }
+
     async fn ping(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.readers
+            .read(|sql| {
+                sql.query_one("SELECT count(*) FROM channels", [], |_| Ok(()))?;
+                Ok(())
+            })
+            .await
     }
+
     async fn push(
         &self,
         channel: &Channel,
@@ -27,74 +120,203 @@ impl Store for SqliteStore {
         fence: Option<&Lease>,
         jobs: &[NewJob],
     ) -> Result<Pushed, StoreError> {
-        unimplemented!()
+        at_most(PUSHED, jobs.len(), "a push stores at most")?;
+        for job in jobs {
+            job.check()?;
+        }
+        let push = push::Push {
+            channel: channel.clone(),
+            token,
+            fence: fence.cloned(),
+            jobs: jobs.to_vec(),
+        };
+        self.writer.run(move |verb| push.run(verb)).await
     }
+
     async fn reserve(
         &self,
         channel: &Channel,
         token: Token,
         options: &ReserveOptions,
     ) -> Result<Reservation, StoreError> {
-        unimplemented!()
+        if options.limit == 0 {
+            return Err(StoreError::Invalid(
+                "a reserve of 0 jobs takes nothing; ask for 1 to 1000".into(),
+            ));
+        }
+        at_most(BATCH, options.limit as usize, "a reserve takes at most")?;
+        let reserve = reserve::Reserve {
+            channel: channel.clone(),
+            token,
+            options: options.clone(),
+        };
+        self.writer.run(move |verb| reserve.run(verb)).await
     }
+
     async fn settle(&self, token: Token, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
-        unimplemented!()
+        let Some(first) = batch.first() else {
+            return Ok(Vec::new());
+        };
+        at_most(BATCH, batch.len(), "a batch settles at most")?;
+        one_channel(&first.lease, batch.iter().map(|one| &one.lease))?;
+        let settle = settle::Settle {
+            token,
+            batch: batch.to_vec(),
+        };
+        self.writer.run(move |verb| settle.run(verb)).await
     }
+
     async fn extend(&self, leases: &[Lease], stopping: bool) -> Result<Vec<Held>, StoreError> {
-        unimplemented!()
+        let Some(first) = leases.first() else {
+            return Ok(Vec::new());
+        };
+        one_channel(first, leases)?;
+        let leases = leases.to_vec();
+        self.writer
+            .run(move |verb| lease::extend(verb, &leases, stopping))
+            .await
     }
+
     async fn progress(&self, lease: &Lease, progress: &Progress) -> Result<Held, StoreError> {
-        unimplemented!()
+        let (lease, progress) = (lease.clone(), progress.clone());
+        self.writer
+            .run(move |verb| lease::progress(verb, &lease, &progress))
+            .await
     }
+
     async fn sweep(&self, channel: &Channel) -> Result<SweepReport, StoreError> {
-        unimplemented!()
+        let channel = channel.clone();
+        self.writer
+            .run(move |verb| sweep::sweep(verb, &channel))
+            .await
     }
+
     async fn wait(&self, channel: &Channel, timeout: Duration) -> Result<Wake, StoreError> {
-        unimplemented!()
+        self.watcher
+            .get_or_init(|| Watcher::start(Arc::clone(&self.place), Arc::clone(&self.bell)));
+        let bell = self.bell.of(channel.as_str());
+        let woken = async {
+            loop {
+                // Before the look, so that what comes after it is not missed.
+                let mut rung = std::pin::pin!(bell.notified());
+                rung.as_mut().enable();
+                if self.is_filled(channel).await? {
+                    return Ok(Wake::Ready);
+                }
+                rung.await;
+            }
+        };
+        tokio::time::timeout(timeout, woken)
+            .await
+            .unwrap_or(Ok(Wake::TimedOut))
     }
+
     async fn counts(&self, channel: &Channel) -> Result<Counts, StoreError> {
-        unimplemented!()
+        let (channel, now) = (channel.clone(), self.place.now());
+        self.readers
+            .read(move |sql| look::counts(sql, &channel, now))
+            .await
     }
+
     async fn status(&self, channel: &Channel, id: JobId) -> Result<Option<JobStatus>, StoreError> {
-        unimplemented!()
+        let (channel, now) = (channel.clone(), self.place.now());
+        self.readers
+            .read(move |sql| look::status(sql, &channel, id, now))
+            .await
     }
+
     async fn failed(
         &self,
         channel: &Channel,
         offset: u64,
         limit: u32,
     ) -> Result<Vec<FailedJob>, StoreError> {
-        unimplemented!()
+        at_most(BATCH, limit as usize, "a list shows at most")?;
+        let channel = channel.clone();
+        self.readers
+            .read(move |sql| failed::list(sql, &channel, offset, limit))
+            .await
     }
+
     async fn failed_job(
         &self,
         channel: &Channel,
         id: JobId,
     ) -> Result<Option<FailedJob>, StoreError> {
-        unimplemented!()
+        let channel = channel.clone();
+        self.readers
+            .read(move |sql| failed::one(sql, &channel, id))
+            .await
     }
+
     async fn retry_failed(
         &self,
         channel: &Channel,
         token: Token,
         ids: &[JobId],
     ) -> Result<Vec<Option<JobId>>, StoreError> {
-        unimplemented!()
+        at_most(BATCH, ids.len(), "one call retries at most")?;
+        let (channel, ids) = (channel.clone(), ids.to_vec());
+        self.writer
+            .run(move |verb| failed::retry(verb, &channel, &token, &ids))
+            .await
     }
+
     async fn remove_failed(
         &self,
         channel: &Channel,
         ids: &[JobId],
     ) -> Result<Vec<bool>, StoreError> {
-        unimplemented!()
+        at_most(BATCH, ids.len(), "one call removes at most")?;
+        let (channel, ids) = (channel.clone(), ids.to_vec());
+        self.writer
+            .run(move |verb| failed::remove(verb, &channel, &ids))
+            .await
     }
+
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError> {
-        unimplemented!()
+        let channel = channel.clone();
+        self.writer
+            .run(move |verb| failed::prune(verb, &channel, older))
+            .await
     }
+
     async fn remove(&self, channel: &Channel, id: JobId) -> Result<bool, StoreError> {
-        unimplemented!()
+        let channel = channel.clone();
+        self.writer
+            .run(move |verb| remove::remove(verb, &channel, id))
+            .await
     }
+
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError> {
-        unimplemented!()
+        let channel = channel.clone();
+        self.writer
+            .run(move |verb| remove::clear(verb, &channel))
+            .await
+    }
+}
+
+fn at_most(limit: usize, given: usize, what: &str) -> Result<(), StoreError> {
+    if given <= limit {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!(
+        "{what} {limit} jobs, not {given}; make several calls"
+    )))
+}
+
+fn one_channel<'l>(
+    first: &Lease,
+    leases: impl IntoIterator<Item = &'l Lease>,
+) -> Result<(), StoreError> {
+    match leases
+        .into_iter()
+        .find(|lease| lease.channel != first.channel)
+    {
+        None => Ok(()),
+        Some(other) => Err(StoreError::Invalid(format!(
+            "a call is about one channel, not about {} and {}; make a call for each",
+            first.channel, other.channel
+        ))),
     }
 }

@@ -1,0 +1,74 @@
+//! Promises of `remove` and `clear`.
+
+use super::stage::{Stage, done, seconds};
+use crate::job::JobId;
+use crate::store::{Counts, Held, Settled, Verdict};
+
+pub async fn a_waiting_job_can_be_removed(t: Stage) {
+    let ids = t.push(&["a", "b", "c"]).await;
+    assert!(t.store.remove(&t.channel, ids[1]).await.unwrap());
+    assert!(!t.store.remove(&t.channel, ids[1]).await.unwrap());
+    assert!(t.status(ids[1]).await.is_none());
+    assert_eq!(t.drain().await, ["a", "c"]);
+}
+
+pub async fn a_delayed_job_can_be_removed(t: Stage) {
+    let id = t.push_delayed("a", seconds(10)).await;
+    assert!(t.store.remove(&t.channel, id).await.unwrap());
+    assert_eq!(t.counts().await, Counts::default());
+    t.clock.advance(seconds(10));
+    assert!(t.drain().await.is_empty());
+}
+
+pub async fn a_removed_reserved_job_settles_nothing(t: Stage) {
+    t.push(&["a"]).await;
+    let taken = t.take_one().await;
+    assert!(t.store.remove(&t.channel, taken.lease.id).await.unwrap());
+    assert_eq!(t.extend(&taken.lease).await, Held::Lost);
+    let retry = Verdict::Retry { delay: seconds(0) };
+    assert_eq!(t.settle(&taken, retry).await, Settled::Lost);
+    assert_eq!(t.settle(&taken, done()).await, Settled::Lost);
+    assert_eq!(t.counts().await, Counts::default());
+    assert!(t.status(taken.lease.id).await.is_none());
+}
+
+pub async fn only_live_jobs_can_be_removed(t: Stage) {
+    let failed = t.fail("a").await;
+    t.push(&["b"]).await;
+    let taken = t.take_one().await;
+    t.done(&taken).await;
+    for id in [failed, taken.lease.id, JobId(99), JobId(u64::MAX)] {
+        assert!(!t.store.remove(&t.channel, id).await.unwrap());
+    }
+    assert_eq!(t.failed_ids(0, 9).await, [failed]);
+    assert_eq!((t.counts().await.done, t.counts().await.failed), (1, 1));
+}
+
+pub async fn clear_removes_live_jobs_and_keeps_failures_and_ids(t: Stage) {
+    let failed = t.fail("f").await;
+    let ids = t.push(&["a", "b", "c"]).await;
+    t.take_one().await;
+    t.push_delayed("d", seconds(10)).await;
+    assert_eq!(t.store.clear(&t.channel).await.unwrap(), 4);
+    let expected = Counts {
+        failed: 1,
+        ..Counts::default()
+    };
+    assert_eq!(t.counts().await, expected);
+    assert!(t.status(ids[0]).await.is_none());
+    assert_eq!(t.failed_ids(0, 9).await, [failed]);
+    t.clock.advance(seconds(10));
+    assert!(t.drain().await.is_empty());
+    assert_eq!(t.push(&["e"]).await, [JobId(6)]);
+    assert_eq!(t.store.clear(&t.channel).await.unwrap(), 1);
+    assert_eq!(t.store.clear(&t.channel).await.unwrap(), 0);
+}
+
+pub async fn a_lease_of_a_cleared_job_is_lost(t: Stage) {
+    t.push(&["a"]).await;
+    let taken = t.take_one().await;
+    t.store.clear(&t.channel).await.unwrap();
+    assert_eq!(t.extend(&taken.lease).await, Held::Lost);
+    assert_eq!(t.settle(&taken, done()).await, Settled::Lost);
+    assert_eq!(t.counts().await, Counts::default());
+}
