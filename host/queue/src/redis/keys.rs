@@ -1,0 +1,109 @@
+//! The keys of a channel. Nowhere else is a Redis key spelled; what is in them
+//! is written and read by the scripts.
+
+use crate::job::Channel;
+
+/// A kind of key: the name that scripts use, what follows the channel's name,
+/// the Redis type.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) suffix: &'static str,
+    pub(super) redis_type: &'static str,
+}
+
+const fn kind(name: &'static str, suffix: &'static str, redis_type: &'static str) -> Kind {
+    Kind {
+        name,
+        suffix,
+        redis_type,
+    }
+}
+
+/// All keys of a channel, in the order of a block of KEYS. Those with a dot
+/// are yii2-queue's; ours have a colon, which its `clear` (`KEYS ch.*`) spares.
+pub(super) const KINDS: &[Kind] = &[
+    // Counter of ids.
+    kind("message_id", ".message_id", "string"),
+    // id → `ttr;payload`.
+    kind("messages", ".messages", "hash"),
+    // Ids, pushed left, taken right.
+    kind("waiting", ".waiting", "list"),
+    // Ids by unix seconds.
+    kind("delayed", ".delayed", "zset"),
+    kind("reserved", ".reserved", "zset"),
+    // id → attempts counted.
+    kind("attempts", ".attempts", "hash"),
+    // Held by a PHP worker that moves due ids.
+    kind("moving_lock", ".moving_lock", "string"),
+    // The channel's own numbers: epoch, high (the highest id seen), discarded,
+    // failures, swept_at, grace_until, jobs_cursor, lock_seen. The one key that
+    // stays when nothing else is left.
+    kind("state", ":state", "hash"),
+    // id → lease of a reserved job; ids by when it was last extended (ms).
+    kind("leases", ":leases", "hash"),
+    kind("leases_at", ":leases_at", "zset"),
+    // id → key, push time and metadata of a job that is not over.
+    kind("jobs", ":jobs", "hash"),
+    // id → `ready_at attempts first_reserved_at`: since when it can be taken, and
+    // how many attempts were counted then.
+    kind("times", ":times", "hash"),
+    // id → workers that died with it.
+    kind("crashes", ":crashes", "hash"),
+    // id → what the running or last attempt said.
+    kind("progress", ":progress", "hash"),
+    // id → the latest attempt that was settled.
+    kind("records", ":records", "hash"),
+    // id → what stays of a done job; ids by the end of their retention (ms).
+    kind("done", ":done", "hash"),
+    kind("done_at", ":done_at", "zset"),
+    // id → a done job's output.
+    kind("output", ":output", "hash"),
+    // id/epoch → what stays of a failed job; its message; by the time of
+    // failure, and by the end of retention (ms); id → epochs.
+    kind("failed", ":failed", "hash"),
+    kind("failed_messages", ":failed_messages", "hash"),
+    kind("failed_at", ":failed_at", "zset"),
+    kind("failed_until", ":failed_until", "zset"),
+    kind("failed_ids", ":failed_ids", "hash"),
+    // Ids seen in no set, by when first (ms).
+    kind("orphans", ":orphans", "zset"),
+    // token → result of a call; tokens by when (ms).
+    kind("receipts", ":receipts", "hash"),
+    kind("receipts_at", ":receipts_at", "zset"),
+];
+
+/// The keys of one channel, in the order of [`KINDS`].
+pub(super) fn block(channel: &Channel) -> impl Iterator<Item = String> {
+    KINDS
+        .iter()
+        .map(move |kind| format!("{channel}{}", kind.suffix))
+}
+
+/// The list that a waiting worker blocks on.
+pub(super) fn waiting(channel: &Channel) -> String {
+    format!("{channel}.waiting")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_yii2s_seven_with_a_dot_and_ours_with_a_colon() {
+        let (dotted, own): (Vec<_>, Vec<_>) =
+            KINDS.iter().partition(|kind| kind.suffix.starts_with('.'));
+        assert_eq!(dotted.len(), 7);
+        assert!(own.iter().all(|kind| kind.suffix.starts_with(':')));
+        assert!(KINDS.iter().all(|kind| kind.suffix[1..] == *kind.name));
+    }
+
+    #[test]
+    fn a_channel_with_colons_keeps_them() {
+        let channel = Channel::new("cpa:queue:copy:asset").unwrap();
+        assert_eq!(
+            block(&channel).nth(2).unwrap(),
+            "cpa:queue:copy:asset.waiting"
+        );
+        assert_eq!(block(&channel).nth(2).unwrap(), waiting(&channel));
+    }
+}

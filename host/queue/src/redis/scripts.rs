@@ -1,0 +1,91 @@
+//! The scripts, one for each verb, with the shared prelude before them. Their
+//! headers in `scripts/*.lua` list KEYS, ARGV and what they return.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+use super::keys::KINDS;
+
+/// The names and types of a block of KEYS as Lua, then the prelude, then a script.
+fn assemble(body: &str) -> Script {
+    let list = |of: fn(&super::keys::Kind) -> &'static str| {
+        let quoted: Vec<_> = KINDS.iter().map(|kind| format!("'{}'", of(kind))).collect();
+        quoted.join(", ")
+    };
+    Script::new(&format!(
+        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\n{}\n{body}",
+        list(|kind| kind.name),
+        list(|kind| kind.redis_type),
+        include_str!("scripts/prelude.lua"),
+    ))
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| assemble(include_str!(concat!("scripts/", $file))));)*
+
+        #[cfg(test)]
+        const FILES: &[(&str, &str)] = &[$(($file, include_str!(concat!("scripts/", $file)))),*];
+    };
+}
+
+scripts! {
+    PUSH = "push.lua";
+    RESERVE = "reserve.lua";
+    SETTLE = "settle.lua";
+    EXTEND = "extend.lua";
+    PROGRESS = "progress.lua";
+    SWEEP = "sweep.lua";
+    COUNTS = "counts.lua";
+    STATUS = "status.lua";
+    FAILED = "failed.lua";
+    RETRY_FAILED = "retry_failed.lua";
+    REMOVE_FAILED = "remove_failed.lua";
+    REMOVE = "remove.lua";
+    CLEAR = "clear.lua";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_says_what_it_takes_and_returns() {
+        for (file, text) in FILES {
+            for part in ["-- KEYS: ", "-- ARGV: ", "-- Returns: "] {
+                assert!(text.contains(part), "{file} lacks `{part}`");
+            }
+        }
+    }
+
+    #[test]
+    fn no_script_spells_a_key_expires_one_or_lists_the_database() {
+        let texts = FILES
+            .iter()
+            .copied()
+            .chain([("prelude.lua", include_str!("scripts/prelude.lua"))]);
+        for (file, text) in texts {
+            let calls = text
+                .lines()
+                .flat_map(|line| line.split("redis.call(").skip(1));
+            for call in calls {
+                let mut arguments = call.split(", ");
+                let command = arguments.next().unwrap_or_default();
+                assert!(
+                    !["'EXPIRE'", "'PEXPIRE'", "'KEYS'", "'SCAN'", "'SETEX'"].contains(&command),
+                    "{file}: {command}"
+                );
+                if let Some(key) = arguments.next() {
+                    assert!(
+                        ["k.", "k[", "set"]
+                            .iter()
+                            .any(|start| key.starts_with(start)),
+                        "{file}: {command} is given the key {key}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+-- extend: says that these leases are really held.
+-- KEYS: a channel.
+-- ARGV: now or '', whether the worker is stopping (0 or 1), then id and token of each lease.
+-- Returns: 1 (held) or 0 (lost) for each.
+local k, now, stopping = channel(1), clock(ARGV[1]), ARGV[2] == '1'
+local bad = bad_type(k)
+if bad then
+  return corrupt(bad)
+end
+notice_clear(k)
+local results = {}
+for at = 3, #ARGV, 2 do
+  local lease = held(k, ARGV[at], ARGV[at + 1])
+  if lease then
+    lease.stopping = lease.stopping or stopping
+    hold(k, ARGV[at], lease, now)
+  end
+  results[#results + 1] = lease and 1 or 0
+end
+return results

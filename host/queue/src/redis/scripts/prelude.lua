@@ -1,0 +1,307 @@
+-- Shared pieces, put before every script (redis/scripts.rs). Above them stand
+-- NAMES and TYPES: the kinds of keys of a channel in the order of KEYS, and the
+-- type that each must have, written out of redis/keys.rs.
+--
+-- Every script is given whole blocks of #NAMES keys, one block a channel. It
+-- first checks (bad_type, fences, targets) and only then writes, because Redis
+-- does not take back what a script wrote before it failed. The numbers below
+-- are those of store.rs, in milliseconds.
+local LEASE_DEAD_AFTER, OUTAGE_AFTER, OUTAGE_GRACE = 10000, 6000, 12000
+local RECEIPT_KEPT, ORPHAN_AFTER = 600000, 60000
+local CHUNK = 1000
+
+-- Whole numbers as text; Lua's own way turns to exponents at 15 digits.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- The keys of the block-th channel, by kind.
+local function channel(block)
+  local k, before = {}, (block - 1) * #NAMES
+  for i = 1, #NAMES do
+    k[NAMES[i]] = KEYS[before + i]
+  end
+  return k
+end
+
+-- Milliseconds since 1970: a test's, or Redis's own.
+local function clock(given)
+  if given ~= '' then
+    return tonumber(given)
+  end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Why a channel cannot be used, `<key> <reason>`, or nil.
+local function bad_type(k)
+  for i = 1, #NAMES do
+    local found = redis.call('TYPE', k[NAMES[i]]).ok
+    if found ~= 'none' and found ~= TYPES[i] then
+      return k[NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. TYPES[i]
+    end
+  end
+  local last = redis.call('GET', k.message_id)
+  if last and not (string.match(last, '^%d+$') and #last <= 15) then
+    return k.message_id .. ' `' .. string.gsub(string.sub(last, 1, 40), '[^%w%p]', '?')
+      .. '` is not a counter of ids'
+  end
+end
+
+local function corrupt(why)
+  return { err = 'CORRUPT ' .. why }
+end
+
+-- Numbers in the channel's state; what is not a number counts as 0.
+local function state(k, name)
+  return tonumber(redis.call('HGET', k.state, name) or '0') or 0
+end
+
+local function discard(k, jobs)
+  redis.call('HSET', k.state, 'discarded', text(state(k, 'discarded') + jobs))
+end
+
+-- A counter of ids that fell means that a PHP program cleared the queue: the
+-- records of single jobs speak of other jobs then. The failed set stays; it
+-- is no longer part of what was pushed since.
+local function notice_clear(k)
+  local last, high = tonumber(redis.call('GET', k.message_id) or '0'), state(k, 'high')
+  if last < high then
+    redis.call('HSET', k.state, 'epoch', text(state(k, 'epoch') + 1), 'high', text(last),
+      'discarded', text(-redis.call('ZCARD', k.failed_at)))
+    redis.call('UNLINK', k.leases, k.leases_at, k.jobs, k.times, k.crashes, k.progress,
+      k.records, k.done, k.done_at, k.output, k.orphans)
+  elseif last > high then
+    redis.call('HSET', k.state, 'high', text(last))
+  end
+end
+
+-- A call's result, kept so that the call can be sent again.
+local function receipt(k, token)
+  return redis.call('HGET', k.receipts, token)
+end
+
+local function keep_receipt(k, token, result, now)
+  redis.call('HSET', k.receipts, token, result)
+  redis.call('ZADD', k.receipts_at, text(now), token)
+end
+
+-- A lease record: `token score reserved_at stopping ttr worker`.
+local function lease_of(k, id)
+  local record = redis.call('HGET', k.leases, id)
+  if not record then
+    return nil
+  end
+  local token, score, at, stopping, ttr, worker =
+    string.match(record, '^(%S+) (%S+) (%d+) ([01]) (%d+) (.*)$')
+  return {
+    token = token or '', score = tonumber(score or '0'), at = at or '0',
+    stopping = stopping == '1', ttr = tonumber(ttr or '0'), worker = worker or '',
+  }
+end
+
+local function drop_lease(k, id)
+  redis.call('HDEL', k.leases, id)
+  redis.call('ZREM', k.leases_at, id)
+end
+
+-- Writes a lease: nobody takes the job before ttr + 5 s, at least 30 s. The
+-- fraction .xxx5 tells our scores from PHP's, which are whole seconds.
+local function hold(k, id, lease, now)
+  local score = string.format('%.4f', now / 1000 + math.max(lease.ttr + 5, 30) + 0.0005)
+  redis.call('ZADD', k.reserved, score, id)
+  redis.call('HSET', k.leases, id, table.concat({ lease.token, score, lease.at,
+    lease.stopping and '1' or '0', text(lease.ttr), lease.worker }, ' '))
+  redis.call('ZADD', k.leases_at, text(now), id)
+end
+
+-- The lease, if `token` still holds `id`: the record is its, and the score
+-- that it wrote stands. A record of its own that no longer holds is dropped.
+local function held(k, id, token)
+  local lease = lease_of(k, id)
+  if not lease or lease.token ~= token then
+    return nil
+  end
+  local score = redis.call('ZSCORE', k.reserved, id)
+  local stands = score and tonumber(score) == lease.score
+  if stands and redis.call('HEXISTS', k.messages, id) == 1 then
+    return lease
+  end
+  if stands then
+    redis.call('ZREM', k.reserved, id)
+  end
+  drop_lease(k, id)
+  return nil
+end
+
+local function attempts_of(k, id)
+  return tonumber(redis.call('HGET', k.attempts, id) or '0') or 0
+end
+
+-- Takes back the counting of an attempt. At 0 the field goes: its presence
+-- means "reserved" to yii2-queue's status.
+local function uncount(k, id)
+  local attempts = attempts_of(k, id) - 1
+  if attempts > 0 then
+    redis.call('HSET', k.attempts, id, text(attempts))
+  else
+    redis.call('HDEL', k.attempts, id)
+  end
+end
+
+local function crashes_of(k, id)
+  return tonumber(redis.call('HGET', k.crashes, id) or '0') or 0
+end
+
+-- Whether the sweeps paused lately: then silence does not mean that a worker died.
+local function outage(k, now)
+  return now - state(k, 'swept_at') > OUTAGE_AFTER or now < state(k, 'grace_until')
+end
+
+-- Ends a lease that nobody settled: the attempt is not counted; the crash is,
+-- if its worker is dead and was not told to stop.
+local function forgive(k, id, lease, dead)
+  uncount(k, id)
+  if dead and not lease.stopping then
+    redis.call('HSET', k.crashes, id, text(crashes_of(k, id) + 1))
+  end
+  drop_lease(k, id)
+end
+
+-- All that is kept of a job which is not over.
+local function forget_records(k, id)
+  drop_lease(k, id)
+  redis.call('HDEL', k.jobs, id)
+  redis.call('HDEL', k.times, id)
+  redis.call('HDEL', k.crashes, id)
+  redis.call('HDEL', k.progress, id)
+  redis.call('HDEL', k.records, id)
+  redis.call('ZREM', k.orphans, id)
+end
+
+local function forget(k, id)
+  redis.call('ZREM', k.reserved, id)
+  redis.call('HDEL', k.attempts, id)
+  redis.call('HDEL', k.messages, id)
+  forget_records(k, id)
+end
+
+-- Ids to the right end of `waiting`, where they are served next, the smallest first.
+local function to_front(k, ids)
+  table.sort(ids, function(a, b)
+    return #a == #b and a > b or #a > #b
+  end)
+  for _, id in ipairs(ids) do
+    redis.call('RPUSH', k.waiting, id)
+  end
+end
+
+-- Since when a job can be taken for its next attempt, and when one of ours
+-- first took it; each nil where that is not known. Only good as long as no
+-- attempt was counted since it was written: a PHP worker's for instance.
+local function times_of(k, id)
+  local ready, attempts, first =
+    string.match(redis.call('HGET', k.times, id) or '', '^(%S+) (%d+) (%S+)$')
+  return tonumber(ready), tonumber(attempts), tonumber(first)
+end
+
+local function keep_times(k, id, ready, attempts, first)
+  redis.call('HSET', k.times, id, (ready and text(ready) or '-') .. ' ' .. text(attempts) .. ' '
+    .. (first and text(first) or '-'))
+end
+
+-- Puts an id behind the others, or among the delayed. Never with a score up
+-- to now + 1 s: a PHP mover could remove it there without having seen it.
+local function enqueue(k, id, delay, now, attempts, first)
+  local due = math.ceil(now / 1000) + delay
+  if delay > 0 and due * 1000 > now + 1000 then
+    redis.call('ZADD', k.delayed, text(due), id)
+    keep_times(k, id, due * 1000, attempts, first)
+  else
+    redis.call('LPUSH', k.waiting, id)
+    keep_times(k, id, now, attempts, first)
+  end
+end
+
+-- A fresh id with this message; ids that are in use are passed over.
+local function new_id(k, message)
+  local id
+  repeat
+    id = text(redis.call('INCR', k.message_id))
+  until redis.call('HSETNX', k.messages, id, message) == 1
+  redis.call('HSET', k.state, 'high', id)
+  return id
+end
+
+-- Stores a new job; `job` has message, delay (s), metadata (JSON) and key.
+local function store_job(k, job, now)
+  local id = new_id(k, job.message)
+  redis.call('HSET', k.jobs, id, '{"key":"' .. job.key .. '","pushed_at":' .. text(now)
+    .. ',"metadata":' .. job.metadata .. '}')
+  enqueue(k, id, job.delay, now, 0, nil)
+  return id
+end
+
+-- Reads job number n of a call from ARGV[at] on: message, delay, metadata.
+local function job_from(at, token, n)
+  return {
+    message = ARGV[at], delay = tonumber(ARGV[at + 1]), metadata = ARGV[at + 2],
+    key = token .. '-' .. text(n),
+  }
+end
+
+-- Returns the jobs of dead leases to the queue, a chunk of them.
+local function reclaim(k, now)
+  local freed, front = {}, {}
+  if outage(k, now) then
+    return freed
+  end
+  local dead = redis.call('ZRANGEBYSCORE', k.leases_at, '-inf', text(now - LEASE_DEAD_AFTER),
+    'LIMIT', 0, CHUNK)
+  for _, id in ipairs(dead) do
+    local lease, score = lease_of(k, id), tonumber(redis.call('ZSCORE', k.reserved, id) or nil)
+    local stands = lease and score == lease.score
+    if stands then
+      redis.call('ZREM', k.reserved, id)
+    end
+    if not lease or redis.call('HEXISTS', k.messages, id) == 0 then
+      forget_records(k, id)
+    else
+      forgive(k, id, lease, true)
+      -- Otherwise a PHP program put it back or took it over.
+      if stands then
+        front[#front + 1], freed[#freed + 1] = id, id
+      end
+    end
+  end
+  to_front(k, front)
+  return freed
+end
+
+-- The failed set: field `id/epoch`, so that ids may restart.
+local function drop_failed(k, field)
+  local id, epoch = string.match(field, '^(.*)/(%d+)$')
+  redis.call('HDEL', k.failed, field)
+  redis.call('HDEL', k.failed_messages, field)
+  redis.call('ZREM', k.failed_at, field)
+  redis.call('ZREM', k.failed_until, field)
+  local left = {}
+  for other in string.gmatch(redis.call('HGET', k.failed_ids, id) or '', '%d+') do
+    if other ~= epoch then
+      left[#left + 1] = other
+    end
+  end
+  if #left > 0 then
+    redis.call('HSET', k.failed_ids, id, table.concat(left, ' '))
+  else
+    redis.call('HDEL', k.failed_ids, id)
+  end
+end
+
+-- The field of the latest failure of an id, and its epoch; nil if there is none.
+local function failed_field(k, id)
+  local epoch = string.match(redis.call('HGET', k.failed_ids, id) or '', '(%d+)$')
+  if epoch then
+    return id .. '/' .. epoch, tonumber(epoch)
+  end
+end

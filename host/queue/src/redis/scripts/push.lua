@@ -1,0 +1,25 @@
+-- push: stores new jobs, all or none.
+-- KEYS: a channel, and with a fence the channel of its lease.
+-- ARGV: now or '', token, with a fence its id and token, then for each job: message, delay (s), metadata (JSON).
+-- Returns: `stored <id> …` or `lost`; the same again for the same token.
+local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
+local fence = #KEYS > #NAMES and channel(2)
+local bad = bad_type(k) or fence and bad_type(fence)
+if bad then
+  return corrupt(bad)
+end
+local before = receipt(k, token)
+if before then
+  return before
+end
+notice_clear(k)
+if fence and not held(fence, ARGV[3], ARGV[4]) then
+  return 'lost'
+end
+local result = { 'stored' }
+for at = fence and 5 or 3, #ARGV, 3 do
+  result[#result + 1] = store_job(k, job_from(at, token, #result), now)
+end
+result = table.concat(result, ' ')
+keep_receipt(k, token, result, now)
+return result

@@ -1,0 +1,132 @@
+-- settle: applies verdicts and stores their follow-ups, each job for itself.
+-- KEYS: the channel of the leases, then the other channels of follow-ups.
+-- ARGV: now or '', token, then for each job: id, lease token, verdict (done, retry, failed, postponed, back),
+-- delay (s), record (JSON), output, retention if done and if failed (ms, 0 = none), number of follow-ups, and for
+-- each of them: number of its channel in KEYS, message, delay (s), metadata (JSON).
+-- Returns: a line for each job: `yes <id> …`, `lost`, or `refused <why>`; the same again for the same token.
+local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
+local bad = bad_type(k)
+if bad then
+  return corrupt(bad)
+end
+local before = receipt(k, token)
+if before then
+  return before
+end
+notice_clear(k)
+
+local targets = { { keys = k } }
+local function target(block)
+  if not targets[block] then
+    local keys = channel(block)
+    targets[block] = { keys = keys, bad = bad_type(keys) }
+    if not targets[block].bad then
+      notice_clear(keys)
+    end
+  end
+  return targets[block]
+end
+
+-- What stays of a job that is over, as JSON.
+local function entry(id, record)
+  return '{"ended_at":' .. text(now) .. ',"attempts":' .. text(attempts_of(k, id))
+    .. ',"crashes":' .. text(crashes_of(k, id))
+    .. ',"job":' .. (redis.call('HGET', k.jobs, id) or 'null')
+    .. ',"progress":' .. (redis.call('HGET', k.progress, id) or 'null')
+    .. ',"record":' .. record .. '}'
+end
+
+local verdicts, front = {}, {}
+
+function verdicts.done(id, s)
+  if s.keep_done > 0 then
+    redis.call('HSET', k.done, id, entry(id, s.record))
+    redis.call('ZADD', k.done_at, text(now + s.keep_done), id)
+    if s.output ~= '' then
+      redis.call('HSET', k.output, id, s.output)
+    end
+  end
+  forget(k, id)
+end
+
+function verdicts.failed(id, s)
+  if s.keep_failed > 0 then
+    local epoch = text(state(k, 'epoch'))
+    local field, epochs = id .. '/' .. epoch, redis.call('HGET', k.failed_ids, id)
+    redis.call('HSET', k.failed, field, entry(id, s.record))
+    redis.call('HSET', k.failed_messages, field, redis.call('HGET', k.messages, id))
+    redis.call('HSET', k.failed_ids, id, epochs and epochs .. ' ' .. epoch or epoch)
+    -- A fraction keeps those of one millisecond in order.
+    local nth = (state(k, 'failures') + 1) % 1000
+    redis.call('HSET', k.state, 'failures', text(nth))
+    redis.call('ZADD', k.failed_at, string.format('%.3f', now + nth / 1000), field)
+    redis.call('ZADD', k.failed_until, text(now + s.keep_failed), field)
+  else
+    discard(k, 1)
+  end
+  forget(k, id)
+end
+
+local function again(id, s)
+  drop_lease(k, id)
+  redis.call('HSET', k.records, id, s.record)
+  redis.call('ZREM', k.reserved, id)
+end
+
+function verdicts.retry(id, s)
+  local _, _, first = times_of(k, id)
+  again(id, s)
+  enqueue(k, id, s.delay, now, attempts_of(k, id), first)
+end
+
+function verdicts.postponed(id, s)
+  uncount(k, id)
+  verdicts.retry(id, s)
+end
+
+function verdicts.back(id, s)
+  again(id, s)
+  uncount(k, id)
+  front[#front + 1] = id
+end
+
+local pushed = 0
+local function settle(s)
+  if not held(k, s.id, s.token) then
+    return 'lost'
+  end
+  for _, follow_up in ipairs(s.follow_ups) do
+    local bad_target = target(follow_up.block).bad
+    if bad_target then
+      return 'refused ' .. string.gsub(bad_target, '\n', ' ')
+    end
+  end
+  verdicts[s.verdict](s.id, s)
+  local result = { 'yes' }
+  for _, follow_up in ipairs(s.follow_ups) do
+    pushed = pushed + 1
+    local job = job_from(follow_up.at, token, pushed)
+    result[#result + 1] = store_job(target(follow_up.block).keys, job, now)
+  end
+  return table.concat(result, ' ')
+end
+
+local results, at = {}, 3
+while at <= #ARGV do
+  local s = {
+    id = ARGV[at], token = ARGV[at + 1], verdict = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
+    record = ARGV[at + 4], output = ARGV[at + 5], keep_done = tonumber(ARGV[at + 6]),
+    keep_failed = tonumber(ARGV[at + 7]), follow_ups = {},
+  }
+  local count = tonumber(ARGV[at + 8])
+  for i = 1, count do
+    local first = at + 9 + (i - 1) * 4
+    s.follow_ups[i] = { block = tonumber(ARGV[first]), at = first + 1 }
+  end
+  results[#results + 1] = settle(s)
+  at = at + 9 + count * 4
+end
+to_front(k, front)
+results = table.concat(results, '\n')
+keep_receipt(k, token, results, now)
+return results

@@ -1,0 +1,10 @@
+//! The Redis store against real servers, one of its own for each test.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test answers")]
+
+mod conformance;
+mod fleet;
+mod golden;
+mod outage;
+mod rules;
+mod support;

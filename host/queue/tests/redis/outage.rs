@@ -1,0 +1,374 @@
+//! Servers that are not there, go away, come back, are silent, refuse; replies
+//! that are lost on the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use jobhost_queue::redis::{PrivateRedis, RedisStore};
+use jobhost_queue::{
+    Channel, Clock, Counts, JobId, NewJob, Pushed, Settled, Settlement, Store, StoreError, Token,
+    Verdict, Wake,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use crate::support::{Bench, command, done, follow_up, ids, options, raw, settlement};
+
+/// No call may take longer than this, whatever the server does.
+const BOUND: Duration = Duration::from_millis(5500);
+
+/// Stands between a store and a server, and can lose replies.
+struct Proxy {
+    url: String,
+    /// How many of the next requests that run a script are to be answered by
+    /// cutting the connection, once the server has answered.
+    lose: Arc<AtomicU32>,
+}
+
+impl Proxy {
+    async fn before(server: &PrivateRedis) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let lose = Arc::new(AtomicU32::new(0));
+        let (losing, socket) = (Arc::clone(&lose), server.socket());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = UnixStream::connect(&socket).await.unwrap();
+                tokio::spawn(relay(client, server, Arc::clone(&losing)));
+            }
+        });
+        Self { url, lose }
+    }
+}
+
+async fn relay(mut client: TcpStream, mut server: UnixStream, lose: Arc<AtomicU32>) {
+    let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut cut = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut request) => {
+                let Ok(bytes @ 1..) = read else { return };
+                let script = request[..bytes].windows(7).any(|word| word == b"EVALSHA");
+                cut |= script && lose.fetch_update(
+                    Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                server.write_all(&request[..bytes]).await.unwrap();
+            }
+            read = server.read(&mut reply) => {
+                let Ok(bytes @ 1..) = read else { return };
+                // It ran; nobody hears of it.
+                if cut || client.write_all(&reply[..bytes]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A store behind a proxy, its scripts known to the server.
+async fn proxied() -> (Bench, Proxy, RedisStore) {
+    let t = Bench::start().await;
+    let proxy = Proxy::before(&t.server).await;
+    t.push(&["a", "b", "c"]).await;
+    let taken = t.reserve(2).await;
+    t.settle(&taken[0], Verdict::Failed).await;
+    t.done(&taken[1]).await;
+    let failed = [JobId(1)];
+    let retried = t.store.retry_failed(&t.channel, Token::random(), &failed);
+    retried.await.unwrap();
+    t.store.remove(&t.channel, JobId(1)).await.unwrap();
+    t.store.remove_failed(&t.channel, &failed).await.unwrap();
+    t.store.clear(&t.channel).await.unwrap();
+    let store = RedisStore::open(&proxy.url, Clock::Manual(t.clock.clone()))
+        .await
+        .unwrap();
+    (t, proxy, store)
+}
+
+#[tokio::test]
+async fn a_push_whose_reply_is_lost_stores_once() {
+    let (t, proxy, store) = proxied().await;
+    proxy.lose.store(1, Ordering::SeqCst);
+    let jobs = [NewJob::new("x", 60), NewJob::new("y", 60)];
+    let pushed = store.push(&t.channel, Token::random(), None, &jobs).await;
+    let expected = Pushed::Stored(vec![JobId(4), JobId(5)]);
+    assert_eq!(pushed.unwrap(), expected);
+    assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
+    assert_eq!(t.store.counts(&t.channel).await.unwrap().waiting, 2);
+}
+
+#[tokio::test]
+async fn a_reserve_whose_reply_is_lost_takes_once() {
+    let (t, proxy, store) = proxied().await;
+    t.push(&["x", "y", "z"]).await;
+    proxy.lose.store(1, Ordering::SeqCst);
+    let two = options(2);
+    let taken = store.reserve(&t.channel, Token::random(), &two);
+    let taken = taken.await.unwrap().jobs;
+    assert_eq!(ids(&taken), [4, 5]);
+    assert_eq!((taken[0].attempt, taken[1].attempt), (1, 1));
+    assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
+    let counts = t.store.counts(&t.channel).await.unwrap();
+    assert_eq!((counts.waiting, counts.reserved), (1, 2));
+    t.done(&taken[0]).await;
+}
+
+#[tokio::test]
+async fn a_settlement_whose_reply_is_lost_settles_once() {
+    let (t, proxy, store) = proxied().await;
+    t.push(&["x"]).await;
+    let taken = t.reserve_one().await;
+    proxy.lose.store(1, Ordering::SeqCst);
+    let batch = [Settlement {
+        follow_ups: vec![follow_up("ch", "next"), follow_up("other", "there")],
+        ..settlement(&taken, done())
+    }];
+    let settled = store.settle(Token::random(), &batch).await.unwrap();
+    assert_eq!(settled, [Settled::Yes(vec![JobId(5), JobId(1)])]);
+    assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
+    assert_eq!(t.redis::<u64>("LLEN ch.waiting").await, 1);
+    assert_eq!(t.redis::<u64>("LLEN other.waiting").await, 1);
+}
+
+#[tokio::test]
+async fn removals_whose_replies_are_lost_tell_the_truth() {
+    let (t, proxy, store) = proxied().await;
+    t.push(&["x", "fails", "z"]).await;
+    proxy.lose.store(1, Ordering::SeqCst);
+    assert!(store.remove(&t.channel, JobId(4)).await.unwrap());
+    t.settle(&t.reserve_one().await, Verdict::Failed).await;
+    proxy.lose.store(1, Ordering::SeqCst);
+    let failed = [JobId(5)];
+    let retried = store.retry_failed(&t.channel, Token::random(), &failed);
+    assert_eq!(retried.await.unwrap(), [Some(JobId(5))]);
+    proxy.lose.store(1, Ordering::SeqCst);
+    assert_eq!(store.clear(&t.channel).await.unwrap(), 2);
+    assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
+}
+
+#[tokio::test]
+async fn a_call_that_failed_twice_can_be_sent_again_by_the_caller() {
+    let (t, proxy, store) = proxied().await;
+    let (token, jobs) = (Token::random(), [NewJob::new("x", 60)]);
+    proxy.lose.store(2, Ordering::SeqCst);
+    let error = store.push(&t.channel, token.clone(), None, &jobs).await;
+    let error = error.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let pushed = store.push(&t.channel, token, None, &jobs).await.unwrap();
+    assert_eq!(pushed, Pushed::Stored(vec![JobId(4)]));
+    assert_eq!(t.store.counts(&t.channel).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_went_away_is_told_in_bounded_time_and_comes_back() {
+    let mut t = Bench::start().await;
+    t.push(&["a"]).await;
+    let (store, channel) = (Arc::clone(&t.store), t.channel.clone());
+    let waiting = Channel::new("nothing").unwrap();
+    let waiter = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.wait(&waiting, Duration::from_mins(1)).await }
+    });
+    // Its blocking command is on its way when the server dies.
+    while !t
+        .redis::<String>("CLIENT LIST")
+        .await
+        .contains("cmd=blmove")
+    {
+        tokio::task::yield_now().await;
+    }
+    t.server.kill();
+    let woken = waiter.await.unwrap().unwrap_err();
+    assert!(woken.is_transient(), "{woken}");
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let (store, channel) = (Arc::clone(&store), channel.clone());
+            tokio::spawn(async move {
+                let start = Instant::now();
+                let error = store.sweep(&channel).await.unwrap_err();
+                (start.elapsed(), error)
+            })
+        })
+        .collect();
+    for call in calls {
+        let (took, error) = call.await.unwrap();
+        assert!(took < BOUND, "{took:?}");
+        assert!(error.is_transient(), "{error}");
+        assert!(error.to_string().contains(store.address()), "{error}");
+    }
+    let woken = store.wait(&channel, Duration::from_mins(1)).await;
+    assert!(woken.unwrap_err().is_transient());
+    t.server.restart();
+    while let Err(error) = store.ping().await {
+        assert!(error.is_transient(), "{error}");
+    }
+    assert_eq!(t.push(&["b"]).await, [JobId(1)], "it came back empty");
+    let woken = store.wait(&channel, Duration::from_mins(1)).await;
+    assert_eq!(woken.unwrap(), Wake::Ready);
+    assert_eq!(ids(&t.reserve(9).await), [1]);
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_forgot_are_loaded_again() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    t.redis::<()>("SCRIPT FLUSH").await;
+    t.push(&["b"]).await;
+    assert_eq!(ids(&t.reserve(9).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_write_now_is_not_available_and_nothing_is_changed() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    let held = t.reserve_one().await;
+    for (spoil, mend, word) in [
+        (
+            "CONFIG SET maxmemory 1",
+            "CONFIG SET maxmemory 0",
+            "maxmemory",
+        ),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only"),
+        (
+            "CONFIG SET min-replicas-to-write 1",
+            "CONFIG SET min-replicas-to-write 0",
+            "replicas",
+        ),
+    ] {
+        let before = t.keys("*").await;
+        t.redis::<()>(spoil).await;
+        let jobs = [NewJob::new("b", 60)];
+        let settled = [settlement(&held, done())];
+        let errors = [
+            t.store
+                .push(&t.channel, Token::random(), None, &jobs)
+                .await
+                .unwrap_err(),
+            t.store.settle(Token::random(), &settled).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.is_transient(), "{spoil}: {error}");
+            assert!(error.to_string().contains(word), "{spoil}: {error}");
+        }
+        t.redis::<()>(mend).await;
+        assert_eq!(t.keys("*").await, before, "{spoil}");
+    }
+    t.done(&held).await;
+}
+
+/// Why a store cannot be opened.
+async fn refusal(url: &str) -> StoreError {
+    let start = Instant::now();
+    let opened = RedisStore::open(url, Clock::Store).await;
+    let Err(error) = opened else {
+        panic!("{url} should not open");
+    };
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    assert!(!error.to_string().contains("secret"), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_answers_is_not_available() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let silent = refusal(&format!("redis://:secret@{address}")).await;
+    assert!(silent.is_transient(), "{silent}");
+    drop(listener);
+    let refused = refusal(&format!("redis://:secret@{address}")).await;
+    assert!(refused.is_transient(), "{refused}");
+    assert!(
+        refused.to_string().contains(&address.to_string()),
+        "{refused}"
+    );
+    let nowhere = refusal("redis+unix:///nowhere/redis.sock").await;
+    assert!(nowhere.is_transient(), "{nowhere}");
+}
+
+#[tokio::test]
+async fn an_address_with_a_typo_is_invalid_and_told_without_password() {
+    for url in [
+        "redis:/127.0.0.1",
+        "redis://user:secret@127.0.0.1:port/0",
+        "redis://user:secret@127.0.0.1:6379/first",
+        "rediss://user:secret@127.0.0.1",
+        "redis+unix:///run/redis.sock?db=first&pass=secret",
+    ] {
+        let error = refusal(url).await;
+        assert!(matches!(error, StoreError::Invalid(_)), "{url}: {error}");
+        assert!(
+            error.to_string().contains("redis://user:password@"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_invalid_and_the_right_one_is_not_shown() {
+    let server = PrivateRedis::start_with(&["--requirepass", "secret"]);
+    let none = refusal(&server.url()).await;
+    assert!(matches!(none, StoreError::Invalid(_)), "{none}");
+    let wrong = refusal(&format!("{}?pass=wrong", server.url())).await;
+    assert!(matches!(wrong, StoreError::Invalid(_)), "{wrong}");
+    let url = format!("{}?pass=secret", server.url());
+    let store = RedisStore::open(&url, Clock::Store).await.unwrap();
+    store.ping().await.unwrap();
+    assert!(!store.address().contains("secret"), "{}", store.address());
+}
+
+/// A server that says `facts` of itself and `+OK` to all else.
+async fn impostor(facts: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            while let Ok(bytes @ 1..) = client.read(&mut request).await {
+                let text = String::from_utf8_lossy(&request[..bytes]).into_owned();
+                let mut reply = "+OK\r\n".repeat(text.matches("\r\nCLIENT\r\n").count());
+                if text.contains("INFO\r\n") && !text.contains("SETINFO\r\n") {
+                    reply = format!("${}\r\n{facts}\r\n", facts.len());
+                }
+                client.write_all(reply.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_cluster_and_an_old_server_are_refused() {
+    let cluster = impostor("redis_version:7.0.15\r\ncluster_enabled:1\r\n").await;
+    let error = refusal(&cluster).await;
+    assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    assert!(error.to_string().contains("Cluster"), "{error}");
+    let old = impostor("redis_version:6.0.16\r\ncluster_enabled:0\r\n").await;
+    let error = refusal(&old).await;
+    assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    assert!(error.to_string().contains("6.2"), "{error}");
+    let new_enough = impostor("redis_version:6.2.0\r\ncluster_enabled:0\r\n").await;
+    assert!(RedisStore::open(&new_enough, Clock::Store).await.is_ok());
+}
+
+#[tokio::test]
+async fn dropped_waits_leave_one_connection_and_take_nothing() {
+    let t = Bench::start().await;
+    for _ in 0..200 {
+        let wait = t.store.wait(&t.channel, Duration::from_mins(1));
+        let dropped = tokio::time::timeout(Duration::from_millis(1), wait).await;
+        assert!(dropped.is_err());
+    }
+    let clients: String = command(&mut raw(&t.server).await, "CLIENT LIST").await;
+    let blocked = clients.matches("cmd=blmove").count();
+    assert!(blocked <= 1, "{clients}");
+    assert!(clients.lines().count() <= 5, "{clients}");
+    t.push(&["a"]).await;
+    let woken = t.store.wait(&t.channel, Duration::from_mins(1)).await;
+    assert_eq!(woken.unwrap(), Wake::Ready);
+    assert_eq!(ids(&t.reserve(9).await), [1]);
+    let expected = Counts {
+        reserved: 1,
+        ..Counts::default()
+    };
+    assert_eq!(t.store.counts(&t.channel).await.unwrap(), expected);
+}
