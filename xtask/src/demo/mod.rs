@@ -21,7 +21,7 @@ const NO_ASSETS: &str = "based on task ID: 2, the list of enabled resources is e
 
 /// `cargo xtask demo`
 pub(crate) fn run(store: &str) -> Result<(), Failure> {
-    plugins::build()?;
+    plugins::build_shipped()?;
     let program = binary::build()?;
     let folder = Folder::fresh(&target().join("demo"), store)?;
     let jobhost = Jobhost::new(&program, &folder.path);
