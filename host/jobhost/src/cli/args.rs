@@ -47,7 +47,7 @@ pub struct GlobalArgs {
     /// Whether to write colours
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorWhen,
-    /// How logs are written to stderr; RUST_LOG says which
+    /// How logs are written to stderr; `RUST_LOG` says which
     #[arg(
         long,
         global = true,
