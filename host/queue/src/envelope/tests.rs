@@ -260,6 +260,20 @@ fn an_undecodable_body_says_what_was_found() {
 }
 
 #[test]
+fn depth_costs_no_stack() {
+    let open = "[".repeat(1_000_000);
+    for body in [
+        open.clone(),
+        format!("{{\"a\":{open}"),
+        format!("{{\"class\":{open}"),
+        format!("{{\"class\":\"x\",\"a\":{open}{}}}", "]".repeat(1_000_000)),
+        "O:1:\"J\":1:{s:1:\"v\";".repeat(200_000),
+    ] {
+        refused(body);
+    }
+}
+
+#[test]
 fn a_leading_backslash_makes_no_other_name() {
     assert!(same_name("\\app\\A", "app\\A"));
     assert!(!same_name("app\\A", "app\\a"));
