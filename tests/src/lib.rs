@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What the tests of the whole program share: a place of one's own to run the
+//! real `jobhost` in, with a private Redis server or a SQLite file. It knows no
+//! crate of the program; it sees what a user sees.
+
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a harness that cannot go on fails the test, and says why")]
+
+mod artifacts;
+mod console;
+mod finished;
+mod invocation;
+mod process;
+mod redis_server;
+mod text;
+mod worker;
+mod workplace;
+
+pub use artifacts::{guest, jobhost, plugin, repository};
+pub use console::{Console, Step, Wants, console_blocks, run_document};
+pub use finished::Finished;
+pub use invocation::Invocation;
+pub use redis_server::RedisServer;
+pub use text::{digits_as_zeros, matches, wait_until};
+pub use worker::Worker;
+pub use workplace::Workplace;

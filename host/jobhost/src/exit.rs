@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use jobhost_queue::StoreError;
 
 use crate::config::ConfigError;
+use crate::host::HostError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,16 @@ pub enum CliError {
     /// Something that cannot be.
     #[error("{0}; this is a bug in jobhost, please report it")]
     Bug(String),
+}
+
+impl From<HostError> for CliError {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Config(error) => Self::Config(error),
+            HostError::Store(error) => Self::Store(error),
+            HostError::Engine(error) => Self::NotSo(error.to_string()),
+        }
+    }
 }
 
 impl CliError {

@@ -1,6 +1,14 @@
-//! jobhost: where jobs meet the plugins that run them. The worker, its hooks,
-//! the configuration and the command line.
+//! jobhost: runs background jobs from Redis or SQLite, each in a WebAssembly
+//! sandbox. Here the queue and the runtime meet; the binary is `cli::main`.
 
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod exit;
+pub mod host;
+pub mod push;
+pub mod registry;
+pub mod worker;
+
+mod calls;
+mod hooks;

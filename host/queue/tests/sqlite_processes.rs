@@ -2,6 +2,12 @@
 //! starts its own executable again with itself as the only test; the store's
 //! address in the environment tells it that it is the other one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test panics to fail, and talks to its other process by stdout"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

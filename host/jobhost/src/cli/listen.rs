@@ -1,10 +1,11 @@
 //! `jobhost listen`.
 
 use super::args::{GlobalArgs, RunArgs};
+use super::run::work;
 use crate::exit::{CliError, Exit};
+use crate::worker::run::Until;
 
-/// Runs the command.
-#[expect(clippy::unused_async, reason = "the worker is not joined to it yet")]
-pub async fn run(_global: &GlobalArgs, _args: RunArgs) -> Result<Exit, CliError> {
-    Err(CliError::Bug("the worker is not part of this build".into()))
+/// Takes and runs jobs until it is told to stop.
+pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
+    work(global, args, Until::Told).await
 }

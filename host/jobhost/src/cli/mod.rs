@@ -6,6 +6,7 @@ mod attempt;
 mod clear;
 mod completions;
 mod config;
+mod console;
 pub mod exec;
 mod failed;
 pub mod ids;

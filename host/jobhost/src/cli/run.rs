@@ -1,10 +1,75 @@
-//! `jobhost run`.
+//! `jobhost run`, and what `listen` shares with it: a worker with its console
+//! and its signals.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::args::{GlobalArgs, RunArgs};
+use super::console::Console;
+use super::output::Output;
+use super::{ids, load_to_run};
 use crate::exit::{CliError, Exit};
+use crate::host::Host;
+use crate::worker::events::Events;
+use crate::worker::run::Until;
 
-/// Runs the command.
-#[expect(clippy::unused_async, reason = "the worker is not joined to it yet")]
-pub async fn run(_global: &GlobalArgs, _args: RunArgs) -> Result<Exit, CliError> {
-    Err(CliError::Bug("the worker is not part of this build".into()))
+/// Takes and runs jobs until none is waiting, then stops.
+pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
+    work(global, args, Until::Empty).await
+}
+
+/// A worker from its configuration to its end. Success whatever became of the
+/// jobs: that is in the counts.
+pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Result<Exit, CliError> {
+    // Before anything is opened: a signal during start-up must stop it in order.
+    let mut signals = Signals::listen()?;
+    let config = load_to_run(global, &args.plugins, args.concurrency)?;
+    let queues: Vec<String> =
+        ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
+    let host = tokio::select! {
+        opened = Host::open(config) => opened?,
+        _ = signals.next() => return Ok(Exit::Success),
+    };
+    if host.registry.load().plugins().is_empty() {
+        tracing::warn!("no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml");
+    }
+    let console = Console::new(Output::new(global), queues.len() > 1);
+    let (tell_stop, stop) = watch::channel(false);
+    let working = host.worker(queues, Events::to(vec![Arc::new(console)])).run(until, stop);
+    tokio::pin!(working);
+    tokio::select! {
+        worked = &mut working => return Ok(worked.map(|()| Exit::Success)?),
+        _ = signals.next() => {}
+    }
+    let _ = tell_stop.send(true);
+    tokio::select! {
+        worked = &mut working => Ok(worked.map(|()| Exit::Success)?),
+        // Nothing is lost: the store gives the jobs to others when their leases have expired.
+        second = signals.next() => Ok(second),
+    }
+}
+
+/// SIGTERM and SIGINT, and SIGHUP while there is nothing to read again.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| CliError::Stream { what: "signals cannot be caught".to_owned(), error })
+        };
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    /// The next one, as the exit code that it means the second time.
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.interrupt.recv() => Exit::Interrupted,
+        }
+    }
 }

@@ -1,0 +1,112 @@
+//! What happens in a worker, told to whoever listens: the console, logs,
+//! metrics and tests all hear the same events. Nothing is decided here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobhost_queue::{AttemptRecord, JobId};
+
+/// The job an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The queue's configured name.
+    pub queue: String,
+    /// The job.
+    pub id: JobId,
+    /// Its name; empty where the message could not be read.
+    pub name: String,
+    /// Counted from 1.
+    pub attempt: u32,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The worker takes jobs from now on.
+    WorkerStarted,
+    /// It takes no new jobs; running ones have this long.
+    WorkerStopping {
+        /// The grace that is left.
+        grace: Duration,
+    },
+    /// All its jobs are settled or handed back.
+    WorkerStopped {
+        /// How long it worked.
+        elapsed: Duration,
+    },
+    /// An attempt begins.
+    Started(Subject),
+    /// A job is done, and that is settled.
+    Done {
+        /// Which.
+        job: Subject,
+        /// What it cost. Its `skipped` says whether a hook had it skipped.
+        record: Box<AttemptRecord>,
+        /// What the handler returned.
+        output: String,
+    },
+    /// An attempt has failed, and what follows is settled.
+    Failed {
+        /// Which.
+        job: Subject,
+        /// What it cost, and the cause.
+        record: Box<AttemptRecord>,
+        /// The delay before the next attempt; `None`: it is in the failed set.
+        retry_after: Option<Duration>,
+    },
+    /// A job did not run and waits for a later time, uncounted.
+    Postponed {
+        /// Which.
+        job: Subject,
+        /// How long it waits.
+        delay: Duration,
+        /// Who wanted it.
+        reason: String,
+    },
+    /// The worker stops, or lost touch with the store: the job waits again, uncounted.
+    HandedBack(Subject),
+    /// Somebody else has the job by now; nothing of this attempt counts.
+    Lost(Subject),
+    /// Jobs of dead workers wait again.
+    Reclaimed {
+        /// The queue's configured name.
+        queue: String,
+        /// Which.
+        ids: Vec<JobId>,
+    },
+    /// The store does not answer; the worker waits for it.
+    StoreLost {
+        /// What it said.
+        reason: String,
+    },
+    /// It answers again.
+    StoreBack {
+        /// How long it did not.
+        after: Duration,
+    },
+}
+
+/// Hears every event, in order of each job's own. It must not block.
+pub trait Listener: Send + Sync + 'static {
+    /// Is called from the worker's tasks.
+    fn hear(&self, event: &Event);
+}
+
+/// Those who listen.
+#[derive(Clone, Default)]
+pub struct Events(Arc<Vec<Arc<dyn Listener>>>);
+
+impl Events {
+    /// Tells these, in order.
+    pub fn to(listeners: Vec<Arc<dyn Listener>>) -> Self {
+        Self(Arc::new(listeners))
+    }
+
+    /// Tells all.
+    pub fn tell(&self, event: &Event) {
+        for listener in self.0.iter() {
+            listener.hear(event);
+        }
+    }
+}

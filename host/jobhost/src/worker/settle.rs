@@ -1,0 +1,101 @@
+//! Brings settlements to the store: as many in one call as have finished, and
+//! again until the store has answered. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobhost_queue::{Settled, Settlement, Store, StoreError, Token};
+use tokio::sync::{mpsc, oneshot};
+
+use super::outage::Outage;
+
+/// The most settlements in one call.
+const BATCH: usize = 64;
+
+/// Where finished attempts go. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Settler(mpsc::UnboundedSender<Finished>);
+
+struct Finished {
+    settlement: Settlement,
+    answer: oneshot::Sender<Settled>,
+}
+
+impl Settler {
+    /// Settles; returns when the store has answered, however long that takes.
+    /// `None` when the worker ends before.
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Option<Settled> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Finished { settlement, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// A settler and the task that serves it. The queue is as long as there
+    /// are worker slots: a slot is free only after its settlement.
+    pub(crate) fn new(store: Arc<dyn Store>, outage: Outage) -> (Self, impl Future<Output = ()>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), serve(store, outage, receiver))
+    }
+}
+
+async fn serve(store: Arc<dyn Store>, outage: Outage, mut finished: mpsc::UnboundedReceiver<Finished>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while finished.recv_many(&mut batch, BATCH).await > 0 {
+        while !batch.is_empty() {
+            let channel = batch[0].settlement.lease.channel.clone();
+            let (same, others) = batch.drain(..).partition(|one| one.settlement.lease.channel == channel);
+            batch = others;
+            settle_batch(&*store, &outage, same).await;
+        }
+    }
+}
+
+/// Settles jobs of one channel. An error that is not the weather's is that of
+/// one job among them: they are then settled one by one.
+async fn settle_batch(store: &dyn Store, outage: &Outage, batch: Vec<Finished>) {
+    let (settlements, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.settlement, one.answer)).unzip();
+    match until_answered(store, outage, &settlements).await {
+        Ok(settled) => {
+            for (answer, settled) in answers.into_iter().zip(settled) {
+                let _ = answer.send(settled);
+            }
+        }
+        Err(error) if settlements.len() == 1 => {
+            tracing::error!(job.id = %settlements[0].lease.id, channel = %settlements[0].lease.channel, %error,
+                "the job cannot be settled; it will run again when its lease has expired");
+            let _ = answers.into_iter().next().map(|answer| answer.send(Settled::Lost));
+        }
+        Err(_) => {
+            for (settlement, answer) in settlements.into_iter().zip(answers) {
+                Box::pin(settle_batch(store, outage, vec![Finished { settlement, answer }])).await;
+            }
+        }
+    }
+}
+
+async fn until_answered(
+    store: &dyn Store,
+    outage: &Outage,
+    settlements: &[Settlement],
+) -> Result<Vec<Settled>, StoreError> {
+    // One token for all tries: a reply that was lost is not a second settlement.
+    let token = Token::random();
+    let mut tries = 0;
+    loop {
+        match store.settle(token.clone(), settlements).await {
+            Err(error) if error.is_transient() => {
+                outage.begins(&error);
+                tries += 1;
+                tokio::time::sleep(outage.pause(tries)).await;
+            }
+            answer => {
+                outage.is_over();
+                return answer;
+            }
+        }
+    }
+}
+
+/// How long a stopping worker waits for the last settlements, beyond the
+/// grace, when the store is away.
+pub(crate) const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);

@@ -1,0 +1,176 @@
+//! Takes jobs from the queues, as many as there are free slots, and says when
+//! there are none. What becomes of them is not known here.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Reserved, Store, StoreError, Token, Wake};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::chance;
+use super::outage::Outage;
+use crate::registry::QueueInForce;
+
+/// How long one wait for a new job lasts at most; then the queue is looked at.
+const WAIT_AT_MOST: Duration = Duration::from_secs(30);
+
+/// When a queue whose data cannot be used is looked at again.
+const BROKEN_PAUSE: Duration = Duration::from_secs(10);
+
+/// A queue as the worker's loop sees it.
+pub(crate) struct Source {
+    /// The queue's configured name.
+    pub(crate) name: String,
+    channel: Channel,
+    ready: Arc<AtomicBool>,
+    wanted: Arc<Notify>,
+    due: Option<Instant>,
+    suspects: Suspects,
+    /// What is wrong with it, as it was told.
+    broken: Option<String>,
+}
+
+/// The jobs with a crash behind them that run here: at most one at a time.
+#[derive(Clone, Default)]
+pub(crate) struct Suspects(Arc<Mutex<HashSet<Lease>>>);
+
+impl Suspects {
+    /// It is settled, or lost.
+    pub(crate) fn forget(&self, lease: &Lease) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(lease)
+    }
+
+    fn add(&self, lease: &Lease) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.clone());
+    }
+
+    fn none(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl Source {
+    /// A queue that is looked at first of all.
+    pub(crate) fn new(queue: &QueueInForce, suspects: Suspects) -> Self {
+        Self {
+            name: queue.config.name.clone(),
+            channel: queue.config.channel.clone(),
+            ready: Arc::new(AtomicBool::new(true)),
+            wanted: Arc::default(),
+            due: None,
+            suspects,
+            broken: None,
+        }
+    }
+
+    /// The queue's channel.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Whether it is worth a look now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) || self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Looks at it again, whatever it said before.
+    pub(crate) fn look_again(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// When a delayed job is due, if one is known.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes up to `limit` jobs. Waits out an outage of the store unless `stop`
+    /// is true, with one token for all tries, so that a reply that was lost
+    /// takes nothing twice. An error is that of this queue alone; it is looked
+    /// at again after [`BROKEN_PAUSE`].
+    pub(crate) async fn take(
+        &mut self,
+        store: &dyn Store,
+        outage: &Outage,
+        worker: &str,
+        (limit, stop): (u32, &watch::Receiver<bool>),
+    ) -> Result<Vec<Reserved>, StoreError> {
+        let options = ReserveOptions { limit, suspects: self.suspects.none(), worker: worker.to_owned() };
+        let token = Token::random();
+        // Cleared before the look: a push during it sets it again.
+        self.ready.store(false, Ordering::Release);
+        let mut tries = 0;
+        loop {
+            match store.reserve(&self.channel, token.clone(), &options).await {
+                Ok(reservation) => {
+                    outage.is_over();
+                    self.broken = None;
+                    self.note(&reservation, limit);
+                    return Ok(reservation.jobs);
+                }
+                Err(error) if !error.is_transient() => {
+                    outage.is_over();
+                    self.due = Some(Instant::now() + BROKEN_PAUSE);
+                    return Err(error);
+                }
+                Err(_) if *stop.borrow() => return Ok(Vec::new()),
+                Err(error) => {
+                    outage.begins(&error);
+                    tries += 1;
+                    let mut stopped = stop.clone();
+                    let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
+                }
+            }
+        }
+    }
+
+    /// Whether this error is news, so that it is told once and not at every look.
+    pub(crate) fn is_news(&mut self, error: &StoreError) -> bool {
+        let error = Some(error.to_string());
+        let news = self.broken != error;
+        self.broken = error;
+        news
+    }
+
+    fn note(&mut self, reservation: &Reservation, limit: u32) {
+        for job in reservation.jobs.iter().filter(|job| job.crashes > 0) {
+            self.suspects.add(&job.lease);
+        }
+        let full = u32::try_from(reservation.jobs.len()).is_ok_and(|taken| taken >= limit);
+        if full || (!reservation.jobs.is_empty() && reservation.waiting) {
+            self.look_again();
+        } else {
+            self.wanted.notify_one();
+        }
+        self.due = reservation.next_due.map(|until| Instant::now() + until);
+    }
+
+    /// Waits for jobs in the background, whenever the last look found none,
+    /// and rings `bell` when there may be one. Ends when it is dropped.
+    pub(crate) fn watch(&self, store: Arc<dyn Store>, bell: Arc<Notify>, outage: Outage) -> impl Future<Output = ()> + use<> {
+        let (channel, ready, wanted) = (self.channel.clone(), Arc::clone(&self.ready), Arc::clone(&self.wanted));
+        async move {
+            let mut tries = 0;
+            loop {
+                wanted.notified().await;
+                // After an empty look a job may lie there that others are served
+                // with first, or a suspect: do not spin on it.
+                tokio::time::sleep(Duration::from_millis(1).mul_f64(1.0 + 49.0 * chance())).await;
+                match store.wait(&channel, WAIT_AT_MOST).await {
+                    Ok(Wake::Ready | Wake::TimedOut) => tries = 0,
+                    Err(error) => {
+                        if error.is_transient() {
+                            outage.begins(&error);
+                        }
+                        tries += 1;
+                        tokio::time::sleep(outage.pause(tries)).await;
+                    }
+                }
+                ready.store(true, Ordering::Release);
+                bell.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The machinery that all plugins share: the compiler's settings, the pool of slots, the epoch ticker and the threads
+//! on which guests run. It knows no plugin.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use crate::bindings::imported;
+use crate::host::{Stage, State};
+use crate::limits::{Limits, size};
+use crate::ticker;
+
+/// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
+/// giving pages back to the kernel, which would not scale over threads.
+const KEEP_MEMORY: usize = 256 << 10;
+
+/// As above, for a table and for the stack on which a guest runs.
+const KEEP_TABLE: usize = 64 << 10;
+const KEEP_STACK: usize = 64 << 10;
+
+/// What an engine is built for.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Calls of `execute` at once; further ones wait.
+    pub calls: u32,
+    /// Calls of hooks, get-ttr and can-retry at once. They never wait for calls of `execute`.
+    pub hook_calls: u32,
+    /// The largest memory limit of any plugin, in bytes.
+    pub memory: u64,
+    /// Whether to allocate instances from a pool, which is faster and needs much address space. Without it, or where
+    /// the pool cannot be had, they are allocated on demand.
+    pub pooling: bool,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            calls: 4,
+            hook_calls: 4,
+            memory: Limits::default().memory,
+            pooling: true,
+        }
+    }
+}
+
+/// How instances are allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// From a pool that was reserved when the engine was made.
+    Pooling,
+    /// One by one.
+    OnDemand {
+        /// Why there is no pool.
+        why: String,
+    },
+}
+
+/// Why an engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A setting makes no sense.
+    #[error("engine setting `{setting}` is 0; it must be at least 1")]
+    Zero {
+        /// The setting's name.
+        setting: &'static str,
+    },
+    /// The WebAssembly engine refused its configuration on this machine.
+    #[error("the WebAssembly engine cannot run on this machine: {0}")]
+    Unsupported(String),
+    /// A thread could not be started.
+    #[error(
+        "cannot start the threads that run guests: {0}; raise the limit of processes or of memory"
+    )]
+    Threads(#[from] std::io::Error),
+}
+
+/// Runs plugins. Clones are the same engine; it ends with the last of them and of the plugins loaded into it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("settings", &self.0.settings)
+            .field("allocation", &self.0.allocation)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    settings: EngineSettings,
+    allocation: Allocation,
+    plain: Machine,
+    /// Made when the first plugin with a fuel limit is loaded.
+    fuelled: Mutex<Option<Machine>>,
+    /// One plugin at a time is tried out, in the one slot that no call can take.
+    trial: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    hook_calls: Arc<Semaphore>,
+    /// None only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// A compiler with its settings, and the imports that guests compiled by it get.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: Linker<State>,
+}
+
+impl Engine {
+    /// Reserves the pool and starts the threads. Where there is no pool to be had it goes on without, see
+    /// [`Self::allocation`].
+    pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+        for (setting, value) in [
+            ("calls", settings.calls),
+            ("hook_calls", settings.hook_calls),
+        ] {
+            if value == 0 {
+                return Err(EngineError::Zero { setting });
+            }
+        }
+        let (engine, allocation) = probe(settings)?;
+        if let Allocation::OnDemand { why } = &allocation {
+            tracing::warn!(
+                why,
+                "instances are allocated on demand, which is slower than from a pool"
+            );
+        }
+        let plain = Machine::new(engine)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("jobhost-guest")
+            .enable_time()
+            .enable_io()
+            .build()?;
+        Ok(Self(Arc::new(Inner {
+            settings: settings.clone(),
+            allocation,
+            plain,
+            fuelled: Mutex::new(None),
+            trial: slots(1),
+            calls: slots(settings.calls),
+            hook_calls: slots(settings.hook_calls),
+            runtime: Some(runtime),
+        })))
+    }
+
+    /// How instances are allocated, and why not from a pool.
+    pub fn allocation(&self) -> &Allocation {
+        &self.0.allocation
+    }
+
+    pub(crate) fn settings(&self) -> &EngineSettings {
+        &self.0.settings
+    }
+
+    /// The slots of this function: `execute` has its own, and so has the trial of a plugin that is loaded.
+    pub(crate) fn slots(&self, stage: Stage) -> Arc<Semaphore> {
+        Arc::clone(match stage {
+            Stage::Trial => &self.0.trial,
+            Stage::Execute => &self.0.calls,
+            _ => &self.0.hook_calls,
+        })
+    }
+
+    /// The machine for plugins without, or with, a fuel limit. Counting fuel makes code slower, so that plugins
+    /// without a limit are compiled without it.
+    pub(crate) fn machine(&self, fuel: bool) -> Result<Machine, EngineError> {
+        if !fuel {
+            return Ok(self.0.plain.clone());
+        }
+        let mut fuelled = self
+            .0
+            .fuelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(machine) = &*fuelled {
+            return Ok(machine.clone());
+        }
+        let fuelled_engine = |pooling: bool| {
+            let mut config = config(&self.0.settings, pooling);
+            config.consume_fuel(true);
+            wasmtime::Engine::new(&config)
+        };
+        // There may be room for one pool and not for two.
+        let engine = fuelled_engine(self.0.allocation == Allocation::Pooling)
+            .or_else(|_| fuelled_engine(false))
+            .map_err(unsupported)?;
+        Ok(fuelled.insert(Machine::new(engine)?).clone())
+    }
+
+    /// Runs a future on the guests' threads. None while the engine ends.
+    pub(crate) fn spawn<F>(&self, future: F) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.0.runtime.as_ref().map(|runtime| runtime.spawn(future))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last owner may be a task of a runtime, which must not block on the end of another.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Machine {
+    fn new(engine: wasmtime::Engine) -> Result<Self, EngineError> {
+        ticker::start(engine.weak())?;
+        let linker = linker(&engine).map_err(unsupported)?;
+        Ok(Self { engine, linker })
+    }
+}
+
+/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused and
+/// pushes are checked, unless the call's state says otherwise.
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// An engine with a pool if one is wanted and can be had. The pool reserves its whole address space when the engine is
+/// made, so that trying is the test.
+fn probe(settings: &EngineSettings) -> Result<(wasmtime::Engine, Allocation), EngineError> {
+    let why = if settings.pooling {
+        match wasmtime::Engine::new(&config(settings, true)) {
+            Ok(engine) => return Ok((engine, Allocation::Pooling)),
+            Err(error) => format!("{error:#}"),
+        }
+    } else {
+        "switched off by the settings".to_owned()
+    };
+    let engine = wasmtime::Engine::new(&config(settings, false)).map_err(unsupported)?;
+    Ok((engine, Allocation::OnDemand { why }))
+}
+
+fn config(settings: &EngineSettings, pooling: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Plugins use no asynchronous part of the component model, and calls cost half as much without it.
+        .concurrency_support(false)
+        .wasm_memory64(false)
+        // Files and lines would have to be parsed out of the debug data at each trap; function names are enough.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    if pooling {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    }
+    config
+}
+
+/// A pool in which as many calls as there are slots fit, whatever the plugins are, as long as each keeps to the default
+/// numbers of instances, memories and tables.
+fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
+    let most = Limits::default();
+    let calls = settings
+        .calls
+        .saturating_add(settings.hook_calls)
+        .saturating_add(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_stacks(calls)
+        .total_core_instances(calls.saturating_mul(most.instances))
+        .total_memories(calls.saturating_mul(most.memories))
+        .total_tables(calls.saturating_mul(most.tables))
+        .max_core_instances_per_component(most.instances)
+        .max_memories_per_component(most.memories)
+        .max_tables_per_component(most.tables)
+        .max_memories_per_module(most.memories)
+        .max_tables_per_module(most.tables)
+        .table_elements(size(u64::from(most.table_elements)))
+        .max_memory_size(size(settings.memory))
+        .linear_memory_keep_resident(KEEP_MEMORY)
+        .table_keep_resident(KEEP_TABLE)
+        .async_stack_keep_resident(KEEP_STACK);
+    pool
+}
+
+fn slots(count: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(
+        size(u64::from(count)).min(Semaphore::MAX_PERMITS),
+    ))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is used as a function of map_err"
+)]
+fn unsupported(error: wasmtime::Error) -> EngineError {
+    EngineError::Unsupported(format!("{error:#}"))
+}

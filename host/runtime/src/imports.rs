@@ -1,0 +1,123 @@
+//! Checks a component's imports against what this host has, before the linker does: by name, all at once, and with
+//! advice. That the types fit is for the linker to say.
+
+use wasmtime::component::Component;
+
+use crate::exports::{VERSION, compatible};
+use crate::inspect::listed;
+use crate::load_error::Problem;
+
+/// Our own interfaces.
+const OURS: [&str; 3] = [
+    "jobhost:plugin/types",
+    "jobhost:plugin/context",
+    "jobhost:plugin/queue",
+];
+
+/// The version of WASI that this host has.
+const WASI_VERSION: &str = "0.2.12";
+
+/// The inert set of WASI, which nearly every toolchain imports whether it is used or not.
+const WASI: [&str; 27] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// Refuses a component that imports something this host does not have.
+pub(crate) fn check(engine: &wasmtime::Engine, component: &Component) -> Result<(), Problem> {
+    let unknown: Vec<String> = component
+        .component_type()
+        .imports(engine)
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !known(name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::UnknownImports {
+        imports: listed(unknown.iter()),
+        hint: hint(&unknown),
+    })
+}
+
+fn known(name: &str) -> bool {
+    let Some((path, version)) = name.split_once('@') else {
+        return false;
+    };
+    if OURS.contains(&path) {
+        compatible(version, VERSION)
+    } else {
+        WASI.contains(&path) && compatible(version, WASI_VERSION)
+    }
+}
+
+/// Advice on the first import for which there is any.
+fn hint(unknown: &[String]) -> String {
+    let advice = unknown.iter().find_map(|name| {
+        let (path, version) = name.split_once('@').unwrap_or((name, ""));
+        if path.starts_with("wasi:http/") {
+            Some("; requests over HTTP cannot be granted yet (a JavaScript toolchain that imports wasi:http unasked can be told not to, such as with `--disable http fetch-event`)".to_owned())
+        } else if OURS.contains(&path) {
+            Some(format!("; it has version {VERSION} of the plugin interface: build the plugin against its WIT files"))
+        } else if path.starts_with("wasi:") && version.starts_with("0.3") {
+            Some("; it has WASI 0.2: build the plugin for the target wasm32-wasip2".to_owned())
+        } else if path.starts_with("jobhost:") {
+            Some(format!("; of ours it has {}", OURS.map(|name| format!("`{name}@{VERSION}`")).join(", ")))
+        } else {
+            None
+        }
+    });
+    advice.unwrap_or_else(|| "; build the plugin without it".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_known_in_any_compatible_version() {
+        assert!(known("wasi:cli/stdout@0.2.0"));
+        assert!(known("wasi:cli/stdout@0.2.6"));
+        assert!(known("jobhost:plugin/context@0.1.3"));
+        assert!(!known("wasi:cli/stdout@0.3.0"));
+        assert!(!known("wasi:cli/stdout@0.2.0-rc-2023-12-05"));
+        assert!(!known("wasi:http/types@0.2.10"));
+        assert!(!known("jobhost:plugin/context@0.2.0"));
+        assert!(!known("stray"));
+    }
+
+    #[test]
+    fn each_kind_of_unknown_import_has_its_advice() {
+        let hint = |name: &str| hint(&[name.to_owned()]);
+        assert!(hint("wasi:http/outgoing-handler@0.2.6").contains("cannot be granted yet"));
+        assert!(hint("jobhost:plugin/queue@0.9.0").contains("version 0.1.0"));
+        assert!(hint("jobhost:plugin/queues@0.1.0").contains("`jobhost:plugin/queue@0.1.0`"));
+        assert!(hint("wasi:cli/stdout@0.3.0").contains("wasm32-wasip2"));
+        assert!(hint("some:thing/else@1.0.0").contains("without it"));
+    }
+}

@@ -1,0 +1,359 @@
+//! Runs one call of a guest, in a store of its own, and turns however it ended into an [`Outcome`]. No other module
+//! sees an error of a call.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use wasmtime::component::{Instance, ResourceTableError};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::{I32Exit, WasiCtx};
+
+use crate::capabilities::fs;
+use crate::host::{CallHost, Setting, Stage, State};
+use crate::interrupt::Interrupt;
+use crate::limits::size;
+use crate::outcome::{Fault, Finished, Outcome, Usage};
+use crate::output::Capture;
+use crate::plugin::Loaded;
+use crate::types::FailureCause;
+
+/// What the caller gives to a call besides its arguments.
+#[derive(Clone)]
+pub struct Call {
+    /// How long it may take, from just before instantiation.
+    pub budget: Duration,
+    /// Where its effects go.
+    pub host: Arc<dyn CallHost>,
+    /// The caller's hand on it.
+    pub interrupt: Interrupt,
+}
+
+/// What to do with a fresh instance.
+pub(crate) type Work<T> = Box<
+    dyn for<'a> FnOnce(
+            &'a mut Store<State>,
+            &'a Instance,
+        ) -> Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>
+        + Send,
+>;
+
+/// Why the host ended a guest that was busy.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("cancelled")]
+    Cancelled,
+    #[error("out of time")]
+    TimedOut,
+}
+
+/// How an attempt ended, before anybody asked why.
+enum Ended<T> {
+    ByItself(wasmtime::Result<T>),
+    TimedOut,
+    Cancelled,
+}
+
+/// Waits for a slot, then runs `work` on a fresh instance, on the engine's threads. If the returned future is dropped
+/// the guest is ended.
+pub(crate) async fn run<T: Send + 'static>(
+    plugin: Arc<Loaded>,
+    stage: Stage,
+    call: Call,
+    work: Work<T>,
+) -> Finished<T> {
+    let interrupt = call.interrupt.clone();
+    let slots = plugin.engine.slots(stage);
+    let slot = tokio::select! {
+        biased;
+        () = interrupt.cancelled() => return Finished::unbegun(Outcome::Cancelled),
+        slot = slots.acquire_owned() => slot,
+    };
+    let Ok(slot) = slot else {
+        return Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned()));
+    };
+    let engine = plugin.engine.clone();
+    match engine.spawn(attempt(plugin, stage, call, slot, work)) {
+        Some(task) => joined(Guard(task)).await,
+        None => Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned())),
+    }
+}
+
+/// Ends the task when nobody waits for it any more.
+struct Guard<T>(JoinHandle<T>);
+
+impl<T> Drop for Guard<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A panic on the guests' threads is the host's fault; it must not take down whoever asked for the call.
+async fn joined<T>(mut task: Guard<Finished<T>>) -> Finished<T> {
+    match (&mut task.0).await {
+        Ok(finished) => finished,
+        Err(error) => Finished::unbegun(Outcome::Unavailable(format!(
+            "the host failed during the call: {error}"
+        ))),
+    }
+}
+
+/// One call, from an empty store to its report. The slot is given back after the store is gone.
+async fn attempt<T: Send + 'static>(
+    plugin: Arc<Loaded>,
+    stage: Stage,
+    call: Call,
+    slot: OwnedSemaphorePermit,
+    work: Work<T>,
+) -> Finished<T> {
+    let began = Instant::now();
+    let budget = call.budget;
+    // A budget beyond what the clock can count is a year.
+    let deadline = began
+        .checked_add(budget)
+        .unwrap_or(began + Duration::from_hours(24 * 365));
+    let interrupt = call.interrupt.clone();
+    let mut store = match store(&plugin, stage, call, deadline) {
+        Ok(store) => store,
+        Err(why) => return Finished::unbegun(Outcome::Unavailable(why)),
+    };
+    let body = async {
+        let instance = plugin.pre.instantiate_async(&mut store).await?;
+        work(&mut store, &instance).await
+    };
+    // Busy guests are stopped by the epoch, those that wait in a host call by the timer.
+    let ended = tokio::select! {
+        biased;
+        () = interrupt.cancelled() => Ended::Cancelled,
+        result = tokio::time::timeout_at(deadline.into(), body) => match result {
+            Ok(result) => Ended::ByItself(result),
+            Err(_) => Ended::TimedOut,
+        },
+    };
+    let usage = usage(&store, &plugin, began);
+    let outcome = match ended {
+        Ended::ByItself(Ok(value)) => Outcome::Returned(value),
+        Ended::ByItself(Err(error)) => classify(&error, store.data(), &plugin, budget),
+        Ended::TimedOut => Outcome::fault(timed_out(budget)),
+        Ended::Cancelled => Outcome::Cancelled,
+    };
+    drop(store);
+    drop(slot);
+    Finished { outcome, usage }
+}
+
+/// An empty store with its limits, its deadline and the granted folders.
+fn store(
+    plugin: &Loaded,
+    stage: Stage,
+    call: Call,
+    deadline: Instant,
+) -> Result<Store<State>, String> {
+    let limits = &plugin.settings.limits;
+    let output = (
+        Capture::new(size(limits.stdio_bytes)),
+        Capture::new(size(limits.stdio_bytes)),
+    );
+    let wasi = wasi(plugin, &output)?;
+    let interrupt = call.interrupt.clone();
+    let setting = Setting {
+        plugin: &plugin.name,
+        limits,
+        queues: &plugin.queues,
+        stage,
+        deadline,
+        host: call.host,
+        interrupt: call.interrupt,
+    };
+    let mut store = Store::new(plugin.pre.engine(), State::new(setting, wasi, output));
+    store.limiter(|state| &mut state.meter);
+    store.set_hostcall_fuel(size(limits.host_call_bytes));
+    store.set_max_component_handles(size(u64::from(limits.handles)));
+    if limits.fuel > 0 {
+        store
+            .set_fuel(limits.fuel)
+            .map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
+    }
+    store.epoch_deadline_callback(move |_| {
+        if interrupt.is_cancelled() {
+            return Err(Stop::Cancelled.into());
+        }
+        if Instant::now() >= deadline {
+            return Err(Stop::TimedOut.into());
+        }
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    store.set_epoch_deadline(1);
+    Ok(store)
+}
+
+/// The inert set, and the granted folders: no arguments, no environment, no standard input, no network.
+fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String> {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(output.0.clone())
+        .stderr(output.1.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(plugin.settings.limits.host_call_bytes);
+    fs::open(&mut builder, &plugin.settings.grants.fs)?;
+    Ok(builder.build())
+}
+
+fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {
+    let state = store.data();
+    let (stdout, stdout_cut) = state.stdout.text();
+    let (stderr, stderr_cut) = state.stderr.text();
+    let limit = plugin.settings.limits.fuel;
+    Usage {
+        duration: began.elapsed(),
+        peak_memory: state.meter.peak(),
+        fuel: store.get_fuel().ok().map(|left| limit.saturating_sub(left)),
+        bytes_in: 0,
+        bytes_out: 0,
+        stdout,
+        stderr,
+        stdio_cut: stdout_cut || stderr_cut,
+    }
+}
+
+/// Why a guest ended with an error. This is the only place that reads the engine's errors of calls.
+fn classify<T>(
+    error: &wasmtime::Error,
+    state: &State,
+    plugin: &Loaded,
+    budget: Duration,
+) -> Outcome<T> {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Cancelled) => return Outcome::Cancelled,
+        Some(Stop::TimedOut) => return Outcome::fault(timed_out(budget)),
+        None => {}
+    }
+    if error
+        .downcast_ref::<wasmtime::PoolConcurrencyLimitError>()
+        .is_some()
+    {
+        return Outcome::Unavailable(format!("no slot left in the pool: {error:#}"));
+    }
+    let cause = cause(error, state, plugin, budget);
+    let backtrace = error
+        .downcast_ref::<WasmBacktrace>()
+        .filter(|trace| !trace.frames().is_empty());
+    Outcome::Faulted(Fault {
+        cause,
+        backtrace: backtrace.map(frames),
+    })
+}
+
+fn cause(
+    error: &wasmtime::Error,
+    state: &State,
+    plugin: &Loaded,
+    budget: Duration,
+) -> FailureCause {
+    let limits = &plugin.settings.limits;
+    let trap = error.downcast_ref::<Trap>().copied();
+    let exit = error.downcast_ref::<I32Exit>().map(|exit| exit.0);
+    match trap {
+        Some(Trap::Interrupt) => return timed_out(budget),
+        Some(Trap::OutOfFuel) => return FailureCause::OutOfFuel(limits.fuel),
+        _ => {}
+    }
+    if let Some(cause) = engine_limit(error, plugin) {
+        return cause;
+    }
+    // A guest that is refused memory sees a failed allocation and gives up in its own way: it runs into `unreachable`,
+    // into address zero, or exits. That is the consequence and the refusal the cause.
+    let gave_up = match (trap, exit) {
+        (Some(trap), _) => matches!(
+            trap,
+            Trap::UnreachableCodeReached
+                | Trap::MemoryOutOfBounds
+                | Trap::TableOutOfBounds
+                | Trap::IndirectCallToNull
+        ),
+        (None, Some(code)) => code != 0,
+        // Refused before it began.
+        (None, None) => true,
+    };
+    if gave_up {
+        if let Some(held) = state.meter.memory_refused() {
+            return FailureCause::OutOfMemory(held);
+        }
+        if let Some(wanted) = state.meter.table_refused() {
+            return FailureCause::Limit(format!(
+                "table of {wanted} elements, at most {} are allowed",
+                limits.table_elements
+            ));
+        }
+    }
+    match (trap, exit) {
+        (Some(trap), _) => {
+            let text = trap.to_string();
+            FailureCause::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
+        }
+        // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
+        (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
+        (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),
+    }
+}
+
+/// Limits that the engine enforces itself. It has no types for most of these errors, only texts; a test runs into each.
+fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause> {
+    let limits = &plugin.settings.limits;
+    let root = error.root_cause().to_string();
+    let handles = root.contains("handle limit exceeded")
+        || matches!(
+            error.downcast_ref::<ResourceTableError>(),
+            Some(ResourceTableError::Full)
+        );
+    let text = if handles {
+        format!("more than {} handles at once", limits.handles)
+    } else if root.contains("fuel allocated for hostcalls") {
+        format!(
+            "more than {} bytes in one exchange with the host",
+            limits.host_call_bytes
+        )
+    } else if let Some((_, excess)) = root.split_once("resource limit exceeded: ") {
+        excess.to_owned()
+    } else {
+        return None;
+    };
+    Some(FailureCause::Limit(text))
+}
+
+fn timed_out(budget: Duration) -> FailureCause {
+    FailureCause::TimedOut(u64::try_from(budget.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// One line for each frame, innermost first.
+fn frames(trace: &WasmBacktrace) -> String {
+    let line = |(index, frame): (usize, &wasmtime::FrameInfo)| {
+        let module = frame.module().name().unwrap_or("<unnamed module>");
+        let function = frame.func_name().map_or_else(
+            || format!("<function {}>", frame.func_index()),
+            |name| {
+                let symbol = frame.symbols().first().and_then(|symbol| symbol.name());
+                symbol.unwrap_or(name).to_owned()
+            },
+        );
+        match frame.module_offset() {
+            Some(offset) => format!("{index:>3}: {module} {function} @ {offset:#x}"),
+            None => format!("{index:>3}: {module} {function}"),
+        }
+    };
+    trace
+        .frames()
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

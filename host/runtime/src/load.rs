@@ -1,0 +1,364 @@
+//! Loads a plugin: reads, compiles, links and tries it out, and says in the plugin author's words what is wrong with
+//! it. Nothing of it runs after that but in calls.
+
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wasmtime::Store;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Instance};
+
+use crate::bindings::exported;
+use crate::capabilities::fs;
+use crate::engine::{Engine, Machine};
+use crate::exports::{self, Exports};
+use crate::host::{CallHost, Stage, State};
+use crate::imports;
+use crate::inspect;
+use crate::interrupt::Interrupt;
+use crate::invoke::{self, Call};
+use crate::limits::Limits;
+use crate::load_error::{LoadError, Problem};
+use crate::outcome::Outcome;
+use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
+use crate::signature;
+use crate::types::{FailureCause, JobDraft, Level, PushError};
+
+/// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
+const TRIAL: Duration = Duration::from_secs(5);
+
+/// Bytes of a page of linear memory.
+const PAGE: u64 = 64 << 10;
+
+impl Plugin {
+    /// Reads, compiles and links the component at `path`, instantiates it once and checks the types of its exports.
+    ///
+    /// It blocks, for seconds where the component is large: from asynchronous code, call it on a thread for blocking
+    /// work.
+    pub fn load(
+        engine: &Engine,
+        name: &str,
+        path: &Path,
+        settings: PluginSettings,
+    ) -> Result<Self, LoadError> {
+        load(engine, name, path, settings).map_err(|problem| LoadError {
+            plugin: Some(name.to_owned()),
+            path: path.to_owned(),
+            problem: Box::new(problem),
+        })
+    }
+}
+
+fn load(
+    engine: &Engine,
+    name: &str,
+    path: &Path,
+    settings: PluginSettings,
+) -> Result<Plugin, Problem> {
+    let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
+    check_settings(engine, &settings)?;
+    let machine = engine
+        .machine(settings.limits.fuel > 0)
+        .map_err(|error| Problem::Host(error.to_string()))?;
+    let component = compile(&machine, &bytes)?;
+    imports::check(&machine.engine, &component)?;
+    check_resources(&component, &settings.limits)?;
+    let pre = machine
+        .linker
+        .instantiate_pre(&component)
+        .map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
+    let indices = indices(&pre, inspection.exports)?;
+    // Otherwise the first call would pay for it.
+    component
+        .initialize_copy_on_write_image()
+        .map_err(|error| Problem::Host(format!("{error:#}")))?;
+    let loaded = Arc::new(Loaded {
+        name: Arc::from(name),
+        path: path.to_owned(),
+        digest: inspection.digest,
+        exports: inspection.exports,
+        indices,
+        warnings: warnings(inspection.exports),
+        pre,
+        engine: engine.clone(),
+        queues: Arc::from(settings.grants.queues.clone()),
+        settings,
+    });
+    try_out(&loaded, &component)?;
+    Ok(Plugin(loaded))
+}
+
+fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Problem> {
+    for grant in &settings.grants.fs {
+        if let Some(why) = fs::problem(grant) {
+            let (host, guest) = (grant.host.clone(), grant.guest.clone());
+            return Err(Problem::Grant { host, guest, why });
+        }
+    }
+    let (wanted, most) = (settings.limits.memory, engine.settings().memory);
+    if wanted > most {
+        return Err(Problem::Limit(format!(
+            "its memory limit is {wanted} bytes, the engine was made for at most {most}; restart the host with the larger limit"
+        )));
+    }
+    Ok(())
+}
+
+fn compile(machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
+    Component::from_binary(&machine.engine, bytes).map_err(|error| {
+        let text = format!("{error:#}");
+        // The engine has one error for both; the validator tells them apart.
+        match wasmparser::Validator::new().validate_all(bytes) {
+            Ok(_) => Problem::Limit(format!("does not fit into this host: {text}")),
+            Err(invalid) => Problem::Invalid(invalid.to_string()),
+        }
+    })
+}
+
+/// What is odd about these exports.
+fn warnings(exports: Exports) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (present, interface, function) in [
+        (exports.time_to_run, "time-to-run", "get-ttr"),
+        (exports.retry_policy, "retry-policy", "can-retry"),
+    ] {
+        if present && !exports.handler {
+            warnings.push(format!(
+                "exports {interface} but no handler, so that its {function} is never asked; export `{}` too",
+                exports::full("handler")
+            ));
+        }
+    }
+    warnings
+}
+
+/// Whether the component fits into its limits before it has run at all.
+fn check_resources(component: &Component, limits: &Limits) -> Result<(), Problem> {
+    let Some(needed) = component.resources_required() else {
+        return Ok(());
+    };
+    let memory = needed
+        .max_initial_memory_size
+        .unwrap_or(0)
+        .saturating_mul(PAGE);
+    let table = needed.max_initial_table_size.unwrap_or(0);
+    let checks = [
+        (
+            "memories",
+            u64::from(needed.num_memories),
+            u64::from(limits.memories),
+        ),
+        (
+            "tables",
+            u64::from(needed.num_tables),
+            u64::from(limits.tables),
+        ),
+        ("bytes of memory at the start", memory, limits.memory),
+        (
+            "elements in one table",
+            table,
+            u64::from(limits.table_elements),
+        ),
+    ];
+    for (what, needed, limit) in checks {
+        if needed > limit {
+            return Err(Problem::Limit(format!(
+                "needs {needed} {what}, its limit is {limit}; raise the limit"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The interface and its one function, in the order of [`exports::INTERFACES`].
+const FUNCTIONS: [(&str, &str); 7] = [
+    ("handler", "execute"),
+    ("time-to-run", "get-ttr"),
+    ("retry-policy", "can-retry"),
+    ("before-push", "before-push"),
+    ("before-exec", "before-exec"),
+    ("after-exec", "after-exec"),
+    ("after-error", "after-error"),
+];
+
+/// Finds the function of each exported interface; its type is checked later, on an instance.
+fn indices(
+    pre: &wasmtime::component::InstancePre<State>,
+    exports: Exports,
+) -> Result<Indices, Problem> {
+    macro_rules! find {
+        ($present:expr, $interface:ident, $name:literal) => {
+            if $present {
+                let found = exported::$interface::GuestIndices::new(pre);
+                Some(found.map_err(|error| wrong_type(pre.component(), $name, &error))?)
+            } else {
+                None
+            }
+        };
+    }
+    Ok(Indices {
+        handler: find!(exports.handler, handler, "handler"),
+        time_to_run: find!(exports.time_to_run, time_to_run, "time-to-run"),
+        retry_policy: find!(exports.retry_policy, retry_policy, "retry-policy"),
+        before_push: find!(exports.before_push, before_push, "before-push"),
+        before_exec: find!(exports.before_exec, before_exec, "before-exec"),
+        after_exec: find!(exports.after_exec, after_exec, "after-exec"),
+        after_error: find!(exports.after_error, after_error, "after-error"),
+    })
+}
+
+/// Checks the types of all exports on a living instance.
+fn check_types(
+    indices: &Indices,
+    store: &mut Store<State>,
+    instance: &Instance,
+) -> Result<(), (&'static str, wasmtime::Error)> {
+    macro_rules! check {
+        ($interface:ident, $name:literal) => {
+            if let Some(indices) = &indices.$interface {
+                indices
+                    .load(&mut *store, instance)
+                    .map_err(|error| ($name, error))?;
+            }
+        };
+    }
+    check!(handler, "handler");
+    check!(time_to_run, "time-to-run");
+    check!(retry_policy, "retry-policy");
+    check!(before_push, "before-push");
+    check!(before_exec, "before-exec");
+    check!(after_exec, "after-exec");
+    check!(after_error, "after-error");
+    Ok(())
+}
+
+/// Starts the plugin once, within a deadline, and checks the types of its exports.
+fn try_out(loaded: &Arc<Loaded>, component: &Component) -> Result<(), Problem> {
+    let indices = loaded.indices.clone();
+    let work: invoke::Work<Result<(), (&'static str, wasmtime::Error)>> =
+        Box::new(move |store, instance| {
+            Box::pin(async move { Ok(check_types(&indices, store, instance)) })
+        });
+    let call = Call {
+        budget: TRIAL,
+        host: Arc::new(Nobody),
+        interrupt: Interrupt::default(),
+    };
+    let (sender, receiver) = mpsc::channel();
+    let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, work);
+    // The engine's own threads run it, so that this function may block on any thread.
+    let task = loaded.engine.spawn(async move {
+        // Nobody listens only if the loading thread is gone.
+        let _ = sender.send(trial.await);
+    });
+    let finished = task
+        .and_then(|_| receiver.recv().ok())
+        .ok_or_else(|| Problem::Host("the engine has ended".to_owned()))?;
+    match finished.outcome {
+        Outcome::Returned(Ok(())) => Ok(()),
+        Outcome::Returned(Err((interface, error))) => Err(wrong_type(component, interface, &error)),
+        Outcome::Faulted(fault) => Err(Problem::Start(start_failure(
+            &fault.cause,
+            &finished.usage.stderr,
+        ))),
+        Outcome::Cancelled => Err(Problem::Host("the trial was cancelled".to_owned())),
+        Outcome::Unavailable(why) => Err(Problem::Host(why)),
+    }
+}
+
+fn start_failure(cause: &FailureCause, stderr: &str) -> String {
+    let mut text = match cause {
+        FailureCause::TimedOut(milliseconds) => {
+            format!("its start-up code did not come to an end within {milliseconds} ms")
+        }
+        FailureCause::OutOfMemory(held) => {
+            format!("it was refused more memory when it held {held} bytes; raise its memory limit")
+        }
+        FailureCause::OutOfFuel(fuel) => {
+            format!("its start-up code burnt all {fuel} units of fuel; raise its fuel limit")
+        }
+        FailureCause::Trapped(trap) => format!("its start-up code trapped: {trap}"),
+        FailureCause::Exited(status) => format!("its start-up code exited with status {status}"),
+        FailureCause::Limit(limit) => format!("{limit}; raise the limit"),
+        FailureCause::Other(text) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
+        text.push_str("; its last word on stderr: ");
+        text.push_str(line.trim());
+    }
+    text
+}
+
+/// An export of ours that is there but not as it should be.
+fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -> Problem {
+    let function = FUNCTIONS
+        .iter()
+        .find(|(known, _)| *known == interface)
+        .map_or("", |(_, function)| function);
+    let found = component
+        .get_export_index(None, exports::full(interface))
+        .and_then(|index| component.get_export(Some(&index), function));
+    let found = match found {
+        Some((ComponentItem::ComponentFunc(found), _)) => signature::found(&found),
+        Some(_) => "something that is not a function".to_owned(),
+        None => format!("no `{function}` in it"),
+    };
+    Problem::WrongType {
+        export: format!("{}#{function}", exports::full(interface)),
+        expected: signature::expected(function),
+        found,
+        why: error.root_cause().to_string(),
+    }
+}
+
+/// The host of a plugin that is only tried out.
+struct Nobody;
+
+#[async_trait]
+impl CallHost for Nobody {
+    async fn push(&self, _drafts: Vec<JobDraft>) -> Result<(), PushError> {
+        Err(PushError::Denied(
+            "the plugin is only being tried out".to_owned(),
+        ))
+    }
+
+    async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
+        Err(PushError::Denied(
+            "the plugin is only being tried out".to_owned(),
+        ))
+    }
+
+    fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
+
+    fn log(&self, _level: Level, _message: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_handler_is_asked_is_odd_without_one() {
+        let exports = Exports {
+            retry_policy: true,
+            before_push: true,
+            ..Exports::default()
+        };
+        let warnings_without = warnings(exports);
+        assert_eq!(warnings_without.len(), 1);
+        assert!(
+            warnings_without[0].contains("its can-retry is never asked"),
+            "{warnings_without:?}"
+        );
+        assert!(
+            warnings(Exports {
+                handler: true,
+                ..exports
+            })
+            .is_empty()
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! Why a plugin is refused when it is loaded. Every message names the plugin, its file and the remedy.
+
+use std::path::PathBuf;
+
+/// A plugin that is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}: {problem}", match .plugin { Some(name) => format!("plugin `{name}`: "), None => String::new() }, .path.display())]
+pub struct LoadError {
+    /// The plugin's configured name; none where a file was only inspected.
+    pub plugin: Option<String>,
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: Box<Problem>,
+}
+
+/// What is wrong with a plugin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There is nothing at the path.
+    #[error("no such file; build the plugin or correct its path")]
+    Missing,
+    /// There is something else at the path.
+    #[error("not a file; name the component's .wasm file")]
+    NotAFile,
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// The file is larger than the plugin's limit.
+    #[error(
+        "{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit"
+    )]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Not WebAssembly at all.
+    #[error("not a WebAssembly component but {looks_like}")]
+    NotWasm {
+        /// What the first bytes say.
+        looks_like: String,
+    },
+    /// WebAssembly, but not a component.
+    #[error(
+        "a core WebAssembly module, not a component; build for the target wasm32-wasip2, or turn it into one with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Native code made from a component.
+    #[error(
+        "a precompiled artefact, which would run as native code outside of the sandbox; give the component from which it was made"
+    )]
+    Precompiled,
+    /// Not a valid component.
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    /// A component that is no plugin.
+    #[error(
+        "exports nothing that this host calls; wanted is at least one of {wanted}, it exports {found}"
+    )]
+    NoExports {
+        /// What the host looks for.
+        wanted: String,
+        /// What there is.
+        found: String,
+    },
+    /// An export that looks like one of ours but is not.
+    #[error("exports `{export}`, which this host does not know: {why}")]
+    NearlyOurs {
+        /// The export's name.
+        export: String,
+        /// What it probably should be.
+        why: String,
+    },
+    /// An export of ours that has another type.
+    #[error(
+        "export `{export}` has the wrong type: expected `{expected}`, found `{found}` ({why}); build the plugin against this host's WIT files"
+    )]
+    WrongType {
+        /// The export's full name.
+        export: String,
+        /// As the interface has it.
+        expected: String,
+        /// As the component has it.
+        found: String,
+        /// The first difference.
+        why: String,
+    },
+    /// Imports that this host does not have.
+    #[error("imports {imports}, which this host does not have{hint}")]
+    UnknownImports {
+        /// Their names.
+        imports: String,
+        /// A remedy, where there is one.
+        hint: String,
+    },
+    /// An import that this host has with another type.
+    #[error(
+        "an import does not fit this host: {0}; build the plugin against this host's WIT files"
+    )]
+    WrongImport(String),
+    /// The component needs more than its limits, or the engine, allow.
+    #[error("{0}")]
+    Limit(String),
+    /// The component cannot be started.
+    #[error("cannot be started: {0}")]
+    Start(String),
+    /// A grant that cannot be kept.
+    #[error("grant fs {host} (guest `{guest}`): {why}", host = .host.display())]
+    Grant {
+        /// The folder.
+        host: PathBuf,
+        /// Where the guest would see it.
+        guest: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The host's own trouble.
+    #[error("the host cannot load it now: {0}")]
+    Host(String),
+}

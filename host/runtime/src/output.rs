@@ -1,0 +1,143 @@
+//! Keeps the end of what a guest writes to stdout or stderr, within a bound. Writing never fails and never waits: a
+//! guest that prints too much loses its first lines, not its life.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// What a guest may write at once; more makes it come back.
+const WRITE: usize = 64 << 10;
+
+/// One captured stream. Clones share what was captured.
+#[derive(Clone, Debug)]
+pub(crate) struct Capture(Arc<Mutex<Tail>>);
+
+#[derive(Debug)]
+struct Tail {
+    kept: VecDeque<u8>,
+    limit: usize,
+    cut: bool,
+}
+
+impl Capture {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self(Arc::new(Mutex::new(Tail {
+            kept: VecDeque::new(),
+            limit,
+            cut: false,
+        })))
+    }
+
+    /// The captured end as text without control characters, and whether anything before it was dropped.
+    pub(crate) fn text(&self) -> (String, bool) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cut = tail.cut;
+        (
+            printable(&String::from_utf8_lossy(tail.kept.make_contiguous())),
+            cut,
+        )
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = &bytes[bytes.len().saturating_sub(tail.limit)..];
+        let excess = (tail.kept.len() + fits.len()).saturating_sub(tail.limit);
+        tail.cut |= excess > 0 || fits.len() < bytes.len();
+        tail.kept.drain(..excess);
+        tail.kept.extend(fits);
+    }
+}
+
+/// Without the control characters that could move a terminal's cursor or colour it; line ends and tabs stay.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_control() || matches!(character, '\n' | '\t'))
+        .collect()
+}
+
+impl IsTerminal for Capture {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Capture {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for Capture {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.append(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE)
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Capture {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Capture {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.append(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_kept_and_the_cut_is_told() {
+        let capture = Capture::new(8);
+        capture.append(b"hello");
+        assert_eq!(capture.text(), ("hello".to_owned(), false));
+        capture.append(b" world");
+        assert_eq!(capture.text(), ("lo world".to_owned(), true));
+        capture.append(b"a line longer than the limit");
+        assert_eq!(capture.text(), ("he limit".to_owned(), true));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        let capture = Capture::new(64);
+        capture.append(b"a\x1b[31mred\x07\tb\r\n\xff");
+        assert_eq!(capture.text(), ("a[31mred\tb\n\u{fffd}".to_owned(), false));
+    }
+}

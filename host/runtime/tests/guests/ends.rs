@@ -1,0 +1,169 @@
+//! Handlers that are ended, by themselves, by the engine or by the clock.
+
+use std::time::{Duration, Instant};
+
+use jobhost_runtime::types::FailureCause;
+
+use crate::harness::{call, call_within, execute, faulted, job, plugin, plugin_with};
+
+mod trap {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_panic_is_on_stderr_and_the_stack_in_the_backtrace() {
+        let finished = execute("trap", "7").await;
+        let fault = faulted(&finished);
+        let FailureCause::Trapped(text) = &fault.cause else {
+            panic!("{fault:?}")
+        };
+        assert!(text.contains("unreachable"), "{text}");
+        assert!(
+            finished.usage.stderr.contains("no handler for 7"),
+            "{}",
+            finished.usage.stderr
+        );
+        let backtrace = fault.backtrace.as_deref().unwrap();
+        assert!(
+            backtrace
+                .lines()
+                .next()
+                .unwrap()
+                .trim_start()
+                .starts_with("0: "),
+            "{backtrace}"
+        );
+        assert!(backtrace.contains("execute"), "{backtrace}");
+    }
+}
+
+mod divide_by_zero {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_a_trap_with_rusts_own_words() {
+        let finished = execute("divide-by-zero", "x").await;
+        assert!(matches!(faulted(&finished).cause, FailureCause::Trapped(_)));
+        assert!(
+            finished.usage.stderr.contains("attempt to divide by zero"),
+            "{}",
+            finished.usage.stderr
+        );
+    }
+}
+
+mod stack_overflow {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_ends_the_guest_and_not_the_host() {
+        let finished = execute("stack-overflow", "").await;
+        let FailureCause::Trapped(text) = &faulted(&finished).cause else {
+            panic!("{finished:?}")
+        };
+        assert!(text.contains("stack"), "{text}");
+        assert!(faulted(&finished).backtrace.is_some());
+    }
+}
+
+mod exit {
+    use super::*;
+
+    #[tokio::test]
+    async fn its_status_is_the_cause() {
+        // WASI 0.2 knows success and failure alone; what remains of 3 is 1.
+        assert_eq!(
+            faulted(&execute("exit", "").await).cause,
+            FailureCause::Exited(1)
+        );
+    }
+}
+
+mod odd_output {
+    use super::*;
+
+    #[tokio::test]
+    async fn output_that_is_not_json_names_the_place() {
+        let finished = execute("odd-output", "").await;
+        let FailureCause::Other(text) = &faulted(&finished).cause else {
+            panic!("{finished:?}")
+        };
+        assert!(
+            text.starts_with("output: not JSON: ") && text.contains("line 2"),
+            "{text}"
+        );
+    }
+}
+
+mod loop_forever {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_ended_soon_after_its_time() {
+        let budget = Duration::from_millis(200);
+        let plugin = plugin("loop-forever");
+        let began = Instant::now();
+        let finished = plugin.execute(job(""), call_within(budget).0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(200));
+        assert!(finished.usage.duration >= budget);
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn its_fuel_ends_it_before_its_time() {
+        let plugin = plugin_with("loop-forever", |settings| settings.limits.fuel = 1_000_000);
+        let finished = plugin.execute(job(""), call().0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::OutOfFuel(1_000_000));
+        assert_eq!(finished.usage.fuel, Some(1_000_000));
+    }
+
+    #[tokio::test]
+    async fn busy_guests_on_every_thread_leave_the_callers_thread_alone() {
+        let plugin = plugin("loop-forever");
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let plugin = plugin.clone();
+                tokio::spawn(async move {
+                    plugin
+                        .execute(job(""), call_within(Duration::from_millis(500)).0)
+                        .await
+                })
+            })
+            .collect();
+        // This runs on the one thread of the test's own runtime.
+        let mut beats = 0;
+        while !calls.iter().all(tokio::task::JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            beats += 1;
+        }
+        assert!(beats >= 10, "{beats}");
+        for call in calls {
+            assert_eq!(
+                faulted(&call.await.unwrap()).cause,
+                FailureCause::TimedOut(500)
+            );
+        }
+    }
+}
+
+mod sleep_forever {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_in_a_host_call_does_not_outlive_its_time() {
+        let budget = Duration::from_millis(200);
+        let plugin = plugin("sleep-forever");
+        let began = Instant::now();
+        let finished = plugin.execute(job(""), call_within(budget).0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(200));
+        assert!(finished.usage.duration >= budget);
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! Plugins that are refused, and what is said about it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jobhost_runtime::{FsGrant, FsMode, Limits, Plugin, PluginSettings, inspect};
+
+use crate::harness::{engine, guest, plugin, refusal, refusal_with};
+
+/// A file with this content; it lives as long as the folder.
+fn file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("thumbs.wasm");
+    std::fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+/// The refusal of a file with this content.
+fn refused(content: &[u8]) -> String {
+    let (_folder, path) = file(content);
+    let text = refusal(&path);
+    let head = format!("plugin `thumbs`: {}: ", path.display());
+    text.strip_prefix(&head)
+        .unwrap_or_else(|| panic!("{text}"))
+        .to_owned()
+}
+
+/// A component in text form, with our handler's export made from nothing but names.
+fn component(body: &str) -> Vec<u8> {
+    wat::parse_str(format!("(component {body})")).unwrap()
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = refusal(&folder.path().join("absent.wasm"));
+    assert!(
+        missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"),
+        "{missing}"
+    );
+    assert!(refusal(folder.path()).contains("not a file"));
+}
+
+#[test]
+fn what_is_not_webassembly_is_refused_with_a_guess_at_what_it_is() {
+    assert!(refused(b"").contains("an empty file"));
+    assert!(refused(b"{\"a\": 1}").contains("a text file"));
+    assert!(refused(b"(module)").contains("text form"));
+    assert!(refused(b"\x7fELF\x02\x01").contains("a native program or library"));
+    assert!(refused(b"PK\x03\x04\x14").contains("a zip archive"));
+    assert!(refused(b"\x1f\x8b\x08").contains("a compressed file"));
+    assert!(refused(&[0xff, 0xfe, 0, 1]).contains("unknown format"));
+    assert!(refused(b"\0asm\x07\0\0\0").contains("version that is not known"));
+}
+
+#[test]
+fn a_core_module_is_refused_with_the_way_to_a_component() {
+    let text = refused(&wat::parse_str("(module)").unwrap());
+    assert!(
+        text.contains("a core WebAssembly module") && text.contains("wasm32-wasip2"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_precompiled_artefact_is_refused() {
+    // The engine's own compiler makes one; it is an ELF file with a section that only the engine writes.
+    let artefact = precompiled();
+    let text = refused(&artefact);
+    assert!(text.contains("a precompiled artefact"), "{text}");
+}
+
+fn precompiled() -> Vec<u8> {
+    let engine = wasmtime::Engine::default();
+    engine.precompile_component(&component("")).unwrap()
+}
+
+#[test]
+fn a_broken_component_is_refused() {
+    let mut bytes = std::fs::read(guest("echo")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes.truncate(middle);
+    assert!(refused(&bytes).starts_with("not a valid component: "));
+    // Valid as far as sections go, but its code is not.
+    let mut bytes = component(
+        r#"(core module (func (result i32) i32.const 1))
+        (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    );
+    let code = bytes.windows(2).position(|pair| pair == [0x41, 1]).unwrap();
+    bytes[code] = 0x42;
+    let text = refused(&bytes);
+    assert!(text.starts_with("not a valid component: "), "{text}");
+}
+
+#[test]
+fn a_component_beyond_its_limit_is_refused_before_it_is_read() {
+    let mut settings = PluginSettings::default();
+    settings.limits.component_bytes = 1_000;
+    let text = refusal_with(&guest("echo"), settings);
+    assert!(
+        text.contains("more than the 1000 that a component may have"),
+        "{text}"
+    );
+}
+
+#[test]
+fn start_up_code_that_never_ends_does_not_hang_the_load() {
+    let endless = component(
+        r#"(core module $m (func $loop (loop br 0)) (start $loop))
+           (core instance (instantiate $m))
+           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    );
+    // The function is missing as well, which is found first; so it is the trial alone that is tested here.
+    assert!(refused(&endless).contains("no `execute` in it"));
+    let began = Instant::now();
+    let text = refused(&with_handler("(func $loop (loop br 0)) (start $loop)"));
+    assert!(
+        text.contains("its start-up code did not come to an end within 5000 ms"),
+        "{text}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn start_up_code_that_traps_is_refused_with_the_trap() {
+    let text = refused(&with_handler("(func $trap unreachable) (start $trap)"));
+    assert!(
+        text.contains("its start-up code trapped: ") && text.contains("unreachable"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_component_that_needs_more_than_its_limits_is_refused() {
+    let limited = |extra: &str, change: fn(&mut Limits)| {
+        let (_folder, path) = file(&with_handler(extra));
+        let mut settings = PluginSettings::default();
+        change(&mut settings.limits);
+        refusal_with(&path, settings)
+    };
+    let text = limited("(memory $large 32)", |limits| limits.memory = 1 << 20);
+    assert!(
+        text.contains("needs 2097152 bytes of memory at the start, its limit is 1048576"),
+        "{text}"
+    );
+    // Each fits, both do not.
+    let text = limited("(memory $large 16)", |limits| limits.memory = 1 << 20);
+    assert!(text.contains("refused more memory when it held "), "{text}");
+    let text = limited("(memory $second 1)", |limits| limits.memories = 1);
+    assert!(text.contains("needs 2 memories, its limit is 1"), "{text}");
+    let text = limited("(table 2000 funcref)", |limits| {
+        limits.table_elements = 1_000;
+    });
+    assert!(
+        text.contains("needs 2000 elements in one table, its limit is 1000"),
+        "{text}"
+    );
+    let text = limited("(table 1 funcref) (table 1 funcref)", |limits| {
+        limits.tables = 1;
+    });
+    assert!(text.contains("needs 2 tables, its limit is 1"), "{text}");
+    let text = limited("", |limits| limits.instances = 0);
+    assert!(
+        text.contains("cannot be started: instance count too high at 1; raise the limit"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_component_that_needs_more_than_the_pool_has_is_refused() {
+    let text = refused(&with_handler("(memory $large 4096)"));
+    assert!(
+        text.contains("does not fit into this host") && text.contains("268435456"),
+        "{text}"
+    );
+    let text = refused(&with_handler("(table 200000 funcref)"));
+    assert!(
+        text.contains("does not fit into this host") && text.contains("200000"),
+        "{text}"
+    );
+}
+
+/// A component with a handler of the right type, whose core module has `extra` in it.
+fn with_handler(extra: &str) -> Vec<u8> {
+    let text = include_str!("handler.wat");
+    assert!(text.contains(";; extra"));
+    wat::parse_str(text.replace(";; extra", extra)).unwrap()
+}
+
+#[test]
+fn the_handwritten_handler_is_accepted_as_it_is() {
+    let (_folder, path) = file(&with_handler(""));
+    let plugin = Plugin::load(engine(), "thumbs", &path, PluginSettings::default()).unwrap();
+    assert!(plugin.exports().handler);
+}
+
+#[test]
+fn a_grant_that_cannot_be_kept_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let with = |host: &str| {
+        let mut settings = PluginSettings::default();
+        settings.grants.fs = vec![FsGrant {
+            host: folder.path().join(host),
+            guest: "/storage".to_owned(),
+            mode: FsMode::ReadOnly,
+        }];
+        refusal_with(&guest("echo"), settings)
+    };
+    let absent = with("absent");
+    assert!(
+        absent.contains("plugin `thumbs`: ") && absent.contains("absent (guest `/storage`)"),
+        "{absent}"
+    );
+    assert!(absent.contains("no such folder"), "{absent}");
+    assert!(with("file").contains("it is not a folder"));
+}
+
+#[test]
+fn a_memory_limit_beyond_the_engines_is_refused() {
+    let mut settings = PluginSettings::default();
+    settings.limits.memory = 1 << 40;
+    assert!(refusal_with(&guest("echo"), settings).contains("the engine was made for at most"));
+}
+
+#[test]
+fn an_inspection_tells_what_loading_tells() {
+    let path = guest("policy");
+    let seen = inspect(&path).unwrap();
+    let plugin = plugin("policy");
+    assert_eq!(seen.exports, *plugin.exports());
+    assert_eq!(seen.digest, plugin.digest());
+    assert_eq!(seen.digest.len(), "sha256:".len() + 64);
+    assert_eq!(seen.size, std::fs::metadata(&path).unwrap().len());
+    assert!(
+        inspect(&guest("misspelt-export"))
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean")
+    );
+}
+
+mod no_exports {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_program_is_refused_with_what_it_has_and_what_is_wanted() {
+        let text = refusal(&guest("no-exports"));
+        assert!(text.contains("it exports `wasi:cli/run@0.2."), "{text}");
+        assert!(text.contains("`jobhost:plugin/handler@0.1.0`"), "{text}");
+    }
+}
+
+mod misspelt_export {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_proposed() {
+        let text = refusal(&guest("misspelt-export"));
+        let proposal = "exports `jobhost:plugin/handlr@0.1.0`, which this host does not know: did you mean `jobhost:plugin/handler@0.1.0`?";
+        assert!(text.ends_with(proposal), "{text}");
+    }
+}
+
+mod other_version {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_named() {
+        let text = refusal(&guest("other-version"));
+        assert!(
+            text.contains("of version 0.2.0") && text.contains("this host has 0.1.0"),
+            "{text}"
+        );
+    }
+}
+
+mod wrong_type {
+    use super::*;
+
+    #[test]
+    fn the_export_and_both_types_are_named() {
+        let text = refusal(&guest("wrong-type"));
+        assert!(
+            text.contains("export `jobhost:plugin/handler@0.1.0#execute` has the wrong type"),
+            "{text}"
+        );
+        assert!(
+            text.contains("expected `func(job: job) -> result<string, job-error>`"),
+            "{text}"
+        );
+        let found = "found `func(job: record { id: u64, payload: option<string> }) -> result<list<u8>, string>`";
+        assert!(text.contains(found), "{text}");
+    }
+}
+
+mod missing_function {
+    use super::*;
+
+    #[test]
+    fn the_missing_function_is_named() {
+        let text = refusal(&guest("missing-function"));
+        assert!(text.contains("found `no `execute` in it`"), "{text}");
+    }
+}
+
+mod unknown_import {
+    use super::*;
+
+    #[test]
+    fn the_import_is_named() {
+        let text = refusal(&guest("unknown-import"));
+        assert!(
+            text.contains(
+                "imports `example:weather/forecast@1.0.0`, which this host does not have"
+            ),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_import_that_cannot_be_granted_yet_is_refused_with_advice() {
+    let text = refused(&component(
+        r#"(import "wasi:http/types@0.2.10" (instance))
+           (import "wasi:http/outgoing-handler@0.2.10" (instance))
+           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    ));
+    assert!(
+        text.contains(
+            "imports `wasi:http/types@0.2.10`, `wasi:http/outgoing-handler@0.2.10`, which"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("requests over HTTP cannot be granted yet"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_import_of_ours_with_another_type_is_refused() {
+    let text = refused(&component(
+        r#"(import "jobhost:plugin/context@0.1.0" (instance (export "remaining" (func (result string)))))
+           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
+    ));
+    assert!(
+        text.contains("an import does not fit this host: ") && text.contains("remaining"),
+        "{text}"
+    );
+}

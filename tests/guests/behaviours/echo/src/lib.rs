@@ -1,0 +1,3 @@
+//! Returns its payload.
+
+guest::handler!(|job| Ok(job.payload));

@@ -1,0 +1,5 @@
+//! An ordinary program: a component, but no plugin.
+
+fn main() {
+    println!("nobody calls this");
+}

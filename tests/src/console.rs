@@ -1,0 +1,290 @@
+//! Runs what a document shows: its fenced blocks marked `console`. Lines that
+//! begin with `$ ` are commands (one that ends with `\` goes on in the next
+//! line), the others what they print; `…` stands for anything, lines included.
+//!
+//! Comments in the document, each for the blocks that follow it, say what is
+//! not shown: `<!-- test: plugins -->` puts the plugins that ship into the
+//! folder, `<!-- test: redis -->` starts a server in place of
+//! `127.0.0.1:6379`, `<!-- test: exits 1 -->` says with what the last command
+//! of the next block ends, and `<!-- test: skip -->` leaves the next block
+//! out, which only commands that fetch or build may be.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, pipe};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::artifacts;
+use crate::invocation::wait;
+use crate::process;
+use crate::redis_server::RedisServer;
+use crate::text::matches;
+
+/// What a command of a document may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a skipped block may consist of.
+const SKIPPABLE: [&str; 5] = ["cargo ", "git ", "cd ", "apt-get ", "rustup "];
+
+/// One fenced block.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Console {
+    /// The commands, each with what it prints.
+    pub steps: Vec<Step>,
+    /// Whether it is left out.
+    pub skipped: bool,
+    /// With what its last command ends.
+    pub exits: i32,
+    /// What the comments before it asked for.
+    pub wants: Wants,
+}
+
+/// A command and what the document shows of its output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The line of the document.
+    pub line: usize,
+    /// For the shell.
+    pub command: String,
+    /// Its lines.
+    pub output: Vec<String>,
+}
+
+/// What a document's commands need around them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The plugins that ship, beside the commands.
+    pub plugins: bool,
+    /// A server.
+    pub redis: bool,
+}
+
+/// The `console` blocks of a document in Markdown, in order; an error names the line.
+pub fn console_blocks(document: &str) -> Result<Vec<Console>, String> {
+    let mut blocks = Vec::new();
+    let mut next = Console::default();
+    let mut lines = document.lines().enumerate().map(|(index, line)| (index + 1, line));
+    while let Some((number, line)) = lines.next() {
+        if let Some(comment) = line.trim().strip_prefix("<!-- test:") {
+            note(comment.trim_end_matches("-->").trim(), &mut next).map_err(|why| format!("line {number}: {why}"))?;
+        } else if line.trim() == "```console" {
+            let inside: Vec<_> = lines.by_ref().take_while(|(_, line)| line.trim() != "```").collect();
+            let mut block = Console { wants: next.wants, ..std::mem::take(&mut next) };
+            next.wants = block.wants;
+            block.steps = steps(&inside)?;
+            check_skipped(&block)?;
+            blocks.push(block);
+        }
+    }
+    Ok(blocks)
+}
+
+fn note(comment: &str, next: &mut Console) -> Result<(), String> {
+    match comment.split_whitespace().collect::<Vec<_>>()[..] {
+        ["plugins"] => next.wants.plugins = true,
+        ["redis"] => next.wants.redis = true,
+        ["skip"] => next.skipped = true,
+        ["exits", code] => next.exits = code.parse().map_err(|_| format!("`{code}` is no exit code"))?,
+        _ => return Err(format!("`{comment}` is not known; there are plugins, redis, exits and skip")),
+    }
+    Ok(())
+}
+
+fn steps(lines: &[(usize, &str)]) -> Result<Vec<Step>, String> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut goes_on = false;
+    for (number, line) in lines {
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (_, Some(step)) if goes_on => {
+                step.command.push('\n');
+                step.command.push_str(line);
+            }
+            (Some(command), _) => {
+                steps.push(Step { line: *number, command: command.to_owned(), output: Vec::new() });
+            }
+            (None, Some(step)) => {
+                step.output.push((*line).to_owned());
+                continue;
+            }
+            (None, None) => return Err(format!("line {number}: a `console` block begins with a command after `$ `")),
+        }
+        goes_on = line.ends_with('\\');
+    }
+    Ok(steps)
+}
+
+fn check_skipped(block: &Console) -> Result<(), String> {
+    let wrong = block.steps.iter().find(|step| !SKIPPABLE.iter().any(|start| step.command.starts_with(start)));
+    match wrong {
+        Some(step) if block.skipped => {
+            Err(format!("line {}: only what fetches or builds may be skipped: {}", step.line, step.command))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Console {
+    /// Runs its commands in `folder`; the error shows the first one that does
+    /// not do what the document says.
+    pub fn run(&self, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
+        for (index, step) in self.steps.iter().enumerate() {
+            let last = index + 1 == self.steps.len();
+            run(step, if last { self.exits } else { 0 }, folder, server)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the blocks of a document in one folder; returns how many commands
+/// these were. The error shows the first one that did not do what it says.
+pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
+    let blocks = console_blocks(document)?;
+    let mut server = None;
+    let mut run = 0;
+    for block in blocks.iter().filter(|block| !block.skipped) {
+        if block.wants.plugins {
+            for name in ["copy-asset", "copy-asset-events"] {
+                let plugin = artifacts::plugin(name);
+                let copy = folder.join(plugin.file_name().unwrap_or_default());
+                fs::copy(&plugin, copy).map_err(|error| format!("{}: {error}", plugin.display()))?;
+            }
+        }
+        if block.wants.redis && server.is_none() {
+            let data = folder.join(".redis");
+            fs::create_dir_all(&data).map_err(|error| error.to_string())?;
+            server = Some(RedisServer::start(&data));
+        }
+        block.run(folder, server.as_ref())?;
+        run += block.steps.len();
+    }
+    Ok(run)
+}
+
+fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
+    let mut command = step.command.clone();
+    if let Some(server) = server {
+        let address = server.url().replace("redis://", "").replace("/0", "");
+        command = command.replace("127.0.0.1:6379", &address);
+    }
+    // One pipe for both, as on a terminal.
+    let (mut printed, pipe) = pipe().map_err(|error| error.to_string())?;
+    let stderr = pipe.try_clone().map_err(|error| error.to_string())?;
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-e", "-c", &command])
+        .current_dir(folder)
+        .env("PATH", path_for(&command))
+        .env_remove("JOBHOST_STORE")
+        .env_remove("JOBHOST_CONFIG")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(pipe)
+        .stderr(stderr);
+    let mut child = process::spawn(&mut shell);
+    // The pipe ends when the last of its writers does, and the command is one.
+    drop(shell);
+    let reading = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = printed.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let code = wait(&mut child, PATIENCE);
+    let printed = reading.join().unwrap_or_default();
+    let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
+    let told = || format!("line {}: $ {}\nprinted\n{printed}", step.line, step.command);
+    match code {
+        None => Err(format!("{}and did not end within {PATIENCE:?}", told())),
+        Some(code) if code != Some(exits) => Err(format!("{}and ended with {code:?}, not {exits}", told())),
+        Some(_) if !matches(&step.output.join("\n"), &actual.join("\n")) => {
+            Err(format!("{}but the document says\n{}", told(), step.output.join("\n")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The search path, with the program under test at its front where it is wanted.
+fn path_for(command: &str) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if !command.contains("jobhost") {
+        return path;
+    }
+    let ours = artifacts::jobhost().parent().map(Path::to_owned);
+    env::join_paths(ours.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"# A document
+
+<!-- test: skip -->
+```console
+$ git clone …
+$ cargo xtask demo
+anything
+```
+
+Text, and a block that is not run:
+
+```sh
+$ false
+```
+
+```console
+$ printf 'one\ntwo 42\n'; \
+  echo "three" >&2
+one
+two …
+three
+$ seq 1 20 > numbers; cat numbers
+1
+…
+20
+```
+
+<!-- test: exits 3 -->
+```console
+$ cat numbers | wc -l
+20
+$ exit 3
+```
+"#;
+
+    fn run_in_a_new_folder(document: &str) -> Result<usize, String> {
+        let folder = tempfile::tempdir().unwrap();
+        run_document(document, folder.path())
+    }
+
+    #[test]
+    fn a_document_that_tells_the_truth_passes() {
+        assert_eq!(run_in_a_new_folder(SAMPLE), Ok(4));
+    }
+
+    #[test]
+    fn what_the_document_says_is_read_with_its_lines() {
+        let blocks = console_blocks(SAMPLE).unwrap();
+        let shape: Vec<_> = blocks.iter().map(|block| (block.skipped, block.exits, block.steps.len())).collect();
+        assert_eq!(shape, [(true, 0, 2), (false, 0, 2), (false, 3, 2)]);
+        assert_eq!(blocks[1].steps[0].line, 17);
+        assert_eq!(blocks[1].steps[0].output, ["one", "two …", "three"]);
+    }
+
+    #[test]
+    fn each_untruth_is_told_with_its_line() {
+        for (wrong, right, part) in [
+            ("two …", "too …", "line 17: $ printf"),
+            ("exits 3", "exits 0", "line 32: $ exit 3\nprinted\nand ended with Some(3), not 0"),
+            ("20\n$ exit", "21\n$ exit", "but the document says\n21"),
+            ("three\n$", "three\nfour\n$", "but the document says"),
+            ("$ git clone …", "$ rm x", "line 5: only what fetches or builds may be skipped"),
+            ("test: skip", "test: skipp", "line 3: `skipp` is not known"),
+        ] {
+            let error = run_in_a_new_folder(&SAMPLE.replace(wrong, right)).unwrap_err();
+            assert!(error.contains(part), "{part}\n{error}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Children that do not outlive the test that started them.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Starts it so that the kernel kills it when the thread that did so ends,
+/// however that comes about.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    #[expect(unsafe_code, reason = "prctl is async-signal-safe, and there is no other way to ask for this")]
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe {
+        command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
+    }
+    command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"))
+}
+
+/// Sends a signal to a child that has not been waited for.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).map_or_else(|_| panic!("pid {} fits", child.id()), Pid::from_raw);
+    kill(pid, signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
+}

@@ -1,0 +1,37 @@
+//! The whole program, as a user sees it: the real binary, real components, a
+//! private Redis server or a SQLite file. What one part promises is tested in
+//! its crate.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails, and says what it measured")]
+
+/// Makes of each function a test for each store.
+macro_rules! on_both_stores {
+    ($(fn $name:ident($place:ident) $body:block)+) => {$(
+        fn $name($place: &jobhost_tests::Workplace) $body
+
+        mod $name {
+            #[test]
+            fn on_sqlite() {
+                super::$name(&jobhost_tests::Workplace::sqlite());
+            }
+
+            #[test]
+            fn on_redis() {
+                super::$name(&jobhost_tests::Workplace::redis());
+            }
+        }
+    )+};
+}
+
+mod bad_input;
+mod commands;
+mod crashes;
+mod ending;
+mod grants;
+mod hooks;
+mod listening;
+mod readme;
+mod running;
+mod settings;
+mod story;
+mod yii2;
