@@ -96,3 +96,39 @@ impl CliError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Place;
+
+    #[test]
+    fn errors_end_with_the_documented_codes() {
+        let stream = |kind: io::ErrorKind| CliError::Stream {
+            what: "standard output".into(),
+            error: kind.into(),
+        };
+        let unavailable = StoreError::Unavailable {
+            store: "redis://here".into(),
+            reason: "refused".into(),
+        };
+        for (error, code) in [
+            (CliError::NotSo("x".into()), 1),
+            (CliError::Usage("x".into()), 2),
+            (ConfigError::one(Place::option("--x"), "x").into(), 2),
+            (StoreError::invalid("x").into(), 2),
+            (StoreError::Absent("x".into()).into(), 1),
+            (unavailable.into(), 69),
+            (CliError::Unavailable("x".into()), 69),
+            (CliError::Bug("x".into()), 70),
+            (stream(io::ErrorKind::BrokenPipe), 0),
+            (stream(io::ErrorKind::StorageFull), 1),
+        ] {
+            assert_eq!(error.exit() as u8, code, "{error}");
+        }
+        assert_eq!(
+            (Exit::Interrupted as u8, Exit::Terminated as u8),
+            (130, 143)
+        );
+    }
+}

@@ -2,13 +2,16 @@
 //! force. It opens no store and compiles no plugin.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::args::{ConfigCommand, GlobalArgs};
 use super::output::{Output, Paint};
 use super::request;
-use crate::config::{Config, FsMode, Jobs, Request, load, show_duration, show_size};
+use crate::config::{
+    Config, FsMode, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size,
+};
 use crate::exit::{CliError, Exit};
 
 pub(super) fn run(
@@ -81,31 +84,38 @@ fn document(config: &Config) -> serde_json::Value {
 }
 
 fn summary(config: &Config, paint: Paint) -> String {
-    let mut text = String::new();
     let source = config.source.as_ref().map_or_else(
         || "no file, the defaults".to_owned(),
         |path| path.display().to_string(),
     );
-    let mut line = |label: &str, value: &str| {
-        let _ = writeln!(text, "{} {value}", paint.label(&format!("{label}:")));
-    };
-    line("configuration", &source);
-    line("store", &without_password(&config.store));
-    line("concurrency", &config.concurrency.to_string());
-    line("shutdown-grace", &show_duration(config.shutdown_grace));
+    let mut text = lines(
+        paint,
+        "",
+        &[
+            ("configuration", source),
+            ("store", without_password(&config.store)),
+            ("concurrency", config.concurrency.to_string()),
+            ("shutdown-grace", show_duration(config.shutdown_grace)),
+        ],
+    );
     for queue in &config.queues {
         let _ = writeln!(text, "\n{}", paint.good(&format!("queue {}", queue.name)));
-        let mut line = |label: &str, value: String| {
-            let _ = writeln!(text, "  {} {value}", paint.label(&format!("{label}:")));
-        };
-        line("channel", queue.channel.to_string());
-        line(
-            "ttr",
-            show_duration(std::time::Duration::from_secs(queue.ttr.into())),
-        );
-        line("attempts", queue.attempts.to_string());
-        let backoff = &queue.backoff;
-        line(
+        text.push_str(&lines(paint, "  ", &queue_lines(queue)));
+    }
+    for plugin in &config.plugins {
+        let _ = writeln!(text, "\n{}", paint.good(&format!("plugin {}", plugin.name)));
+        text.push_str(&lines(paint, "  ", &plugin_lines(plugin)));
+    }
+    text
+}
+
+fn queue_lines(queue: &QueueConfig) -> Vec<(&'static str, String)> {
+    let (backoff, retain) = (&queue.backoff, &queue.retain);
+    vec![
+        ("channel", queue.channel.to_string()),
+        ("ttr", show_duration(Duration::from_secs(queue.ttr.into()))),
+        ("attempts", queue.attempts.to_string()),
+        (
             "backoff",
             format!(
                 "{} to {}, times {}",
@@ -113,47 +123,51 @@ fn summary(config: &Config, paint: Paint) -> String {
                 show_duration(backoff.max),
                 backoff.factor
             ),
-        );
-        if !queue.hooks.is_empty() {
-            line("hooks", queue.hooks.join(", "));
-        }
-        line(
+        ),
+        ("hooks", queue.hooks.join(", ")),
+        (
             "retain",
             format!(
                 "done {}, failed {}, output {}",
-                show_duration(queue.retain.done),
-                show_duration(queue.retain.failed),
-                show_size(queue.retain.output)
+                show_duration(retain.done),
+                show_duration(retain.failed),
+                show_size(retain.output)
             ),
-        );
-    }
-    for plugin in &config.plugins {
-        let _ = writeln!(text, "\n{}", paint.good(&format!("plugin {}", plugin.name)));
-        let mut line = |label: &str, value: String| {
-            let _ = writeln!(text, "  {} {value}", paint.label(&format!("{label}:")));
+        ),
+    ]
+}
+
+fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
+    let jobs = match &plugin.jobs {
+        Jobs::All => "all that no other plugin handles".to_owned(),
+        Jobs::Named(names) => names.join(", "),
+    };
+    let mut lines = vec![
+        ("path", plugin.path.display().to_string()),
+        ("jobs", jobs),
+        ("memory", show_size(plugin.limits.memory)),
+    ];
+    lines.extend(plugin.grants.fs.iter().map(|grant| {
+        let mode = match grant.mode {
+            FsMode::ReadOnly => "read only",
+            FsMode::ReadWrite => "read and write",
         };
-        line("path", plugin.path.display().to_string());
-        line(
-            "jobs",
-            match &plugin.jobs {
-                Jobs::All => "all that no other plugin handles".to_owned(),
-                Jobs::Named(names) => names.join(", "),
-            },
+        let host = grant.host.display();
+        ("folder", format!("{host} as {}, {mode}", grant.guest))
+    }));
+    lines.push(("may push to", plugin.grants.queues.join(", ")));
+    lines
+}
+
+/// A line for each value that is not empty.
+fn lines(paint: Paint, indent: &str, lines: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (label, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(
+            text,
+            "{indent}{} {value}",
+            paint.label(&format!("{label}:"))
         );
-        line("memory", show_size(plugin.limits.memory));
-        for grant in &plugin.grants.fs {
-            let mode = match grant.mode {
-                FsMode::ReadOnly => "read only",
-                FsMode::ReadWrite => "read and write",
-            };
-            line(
-                "folder",
-                format!("{} as {}, {mode}", grant.host.display(), grant.guest),
-            );
-        }
-        if !plugin.grants.queues.is_empty() {
-            line("may push to", plugin.grants.queues.join(", "));
-        }
     }
     text
 }

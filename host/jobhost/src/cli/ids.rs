@@ -91,27 +91,11 @@ pub fn find_job<'c>(
     wanted: Option<&str>,
     text: &str,
 ) -> Result<(&'c QueueConfig, JobId), CliError> {
-    let (queue, number) = match text.rsplit_once('/') {
-        Some((queue, number)) => (find_queue(config, queue)?, number),
-        None => {
-            let id = parse_id(text)?;
-            let queue = match (wanted, config.queues.as_slice()) {
-                (Some(name), _) => find_queue(config, name)?,
-                (None, [only]) => only,
-                (None, queues) => {
-                    let candidates: Vec<_> = queues
-                        .iter()
-                        .map(|queue| FullId::new(queue, id).to_string())
-                        .collect();
-                    return Err(CliError::Usage(format!(
-                        "job `{id}` of which queue? write {}",
-                        candidates.join(" or ")
-                    )));
-                }
-            };
-            return Ok((queue, id));
-        }
+    let Some((queue, number)) = text.rsplit_once('/') else {
+        let id = parse_id(text)?;
+        return Ok((queue_of_bare(config, wanted, id)?, id));
     };
+    let queue = find_queue(config, queue)?;
     if let Some(other) = wanted
         && other != queue.name
     {
@@ -120,6 +104,27 @@ pub fn find_job<'c>(
         )));
     }
     Ok((queue, parse_id(number)?))
+}
+
+fn queue_of_bare<'c>(
+    config: &'c Config,
+    wanted: Option<&str>,
+    id: JobId,
+) -> Result<&'c QueueConfig, CliError> {
+    match (wanted, config.queues.as_slice()) {
+        (Some(name), _) => find_queue(config, name),
+        (None, [only]) => Ok(only),
+        (None, queues) => {
+            let candidates: Vec<_> = queues
+                .iter()
+                .map(|queue| FullId::new(queue, id).to_string())
+                .collect();
+            Err(CliError::Usage(format!(
+                "job `{id}` of which queue? write {}",
+                candidates.join(" or ")
+            )))
+        }
+    }
 }
 
 fn parse_id(text: &str) -> Result<JobId, CliError> {

@@ -52,7 +52,6 @@ impl Output {
     }
 
     /// Prints text as it is.
-    #[expect(clippy::unused_self, reason = "who prints has been given the right to")]
     pub fn text(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         stdout
@@ -145,7 +144,7 @@ pub fn harmless(text: &str) -> String {
 
 /// The same on one line.
 pub fn harmless_line(text: &str) -> String {
-    harmless(text).replace('\n', " ").replace('\t', " ")
+    harmless(text).replace(['\n', '\t'], " ")
 }
 
 /// A time as yii2 prints it, in the zone of this machine: `2026-11-22 17:23:54`.
@@ -230,7 +229,7 @@ mod tests {
         assert_eq!(human_duration(Duration::from_millis(249)), "249 ms");
         assert_eq!(human_duration(Duration::from_millis(2_560)), "2.5 s");
         assert_eq!(human_duration(Duration::from_secs(200)), "3 min 20 s");
-        assert_eq!(human_duration(Duration::from_secs(90_000)), "1 d 1 h");
+        assert_eq!(human_duration(Duration::from_hours(25)), "1 d 1 h");
         assert_eq!(human_bytes(512), "512 B");
         assert_eq!(human_bytes(1536), "1.5 KiB");
         assert_eq!(human_bytes(128 << 20), "128.0 MiB");

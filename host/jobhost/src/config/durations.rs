@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// The longest duration that can be written anywhere.
-pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Reads a duration of up to ten years: `90s`, `10m`, `1h 30m`, `30d`. A
 /// number without unit is an error, except `0`.

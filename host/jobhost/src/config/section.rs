@@ -90,7 +90,7 @@ impl<'a, 'i> Section<'a, 'i> {
             return None;
         };
         let mut words = Vec::new();
-        for item in items.iter() {
+        for item in items {
             match item.get_ref().as_str() {
                 Some(text) => words.push(Word {
                     text: text.to_owned(),
@@ -161,7 +161,7 @@ impl<'a, 'i> Section<'a, 'i> {
     /// Notes the keys that nobody asked for. Those of `later` are known to
     /// come with a later version.
     pub(super) fn finish(self, later: &[&str]) {
-        for (key, _) in self.table.iter() {
+        for (key, _) in self.table {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
                 continue;

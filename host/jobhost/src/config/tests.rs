@@ -83,7 +83,7 @@ fn expect(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn every_key_is_read() {
+fn every_key_of_a_queue_is_read() {
     let folder = folder(FULL);
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, "redis://127.0.0.1:6379/0");
@@ -113,6 +113,12 @@ fn every_key_is_read() {
     );
     assert_eq!(queue.unknown, Unknown::Release);
     assert_eq!((queue.place.line, queue.place.column), (Some(6), Some(9)));
+}
+
+#[test]
+fn every_key_of_a_plugin_is_read() {
+    let folder = folder(FULL);
+    let config = load(&request(folder.path())).unwrap();
     let plugin = config.plugin("copy_asset").unwrap();
     assert_eq!(plugin.path, folder.path().join("plugins/copy_asset.wasm"));
     assert_eq!(

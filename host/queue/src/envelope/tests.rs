@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::*;
 
-/// Recorded: `RichJob` by the JsonSerializer.
+/// Recorded: `RichJob` by the `JsonSerializer`.
 const RICH_JSON: &str = r#"{"class":"app\\jobs\\RichJob","int":7,"float":1,"neg":-0.1,"str":"a\/b \"q\" \u00e9 \u20ac \ud83d\ude00","null":null,"bool":true,"list":[1,2,3],"map":{"a":1,"b":[true]},"sparse":{"1":"x","3":"y"},"empty":[],"nested":{"class":"app\\jobs\\CopyAssetJob","taskId":5}}"#;
-/// Recorded: the same job by the PhpSerializer.
+/// Recorded: the same job by the `PhpSerializer`.
 const RICH_PHP: &str = "O:16:\"app\\jobs\\RichJob\":13:{s:3:\"int\";i:7;s:5:\"float\";d:1;s:3:\"neg\";d:-0.1;s:3:\"str\";s:19:\"a/b \"q\" é € 😀\";s:4:\"null\";N;s:4:\"bool\";b:1;s:4:\"list\";a:3:{i:0;i:1;i:1;i:2;i:2;i:3;}s:3:\"map\";a:2:{s:1:\"a\";i:1;s:1:\"b\";a:1:{i:0;b:1;}}s:6:\"sparse\";a:2:{i:1;s:1:\"x\";i:3;s:1:\"y\";}s:5:\"empty\";a:0:{}s:6:\"nested\";O:21:\"app\\jobs\\CopyAssetJob\":1:{s:6:\"taskId\";i:5;}s:7:\"\0*\0prot\";s:6:\"hidden\";s:22:\"\0app\\jobs\\RichJob\0priv\";s:10:\"hidden too\";}";
 
 fn read(body: &str) -> Envelope {
@@ -256,6 +256,20 @@ fn an_undecodable_body_says_what_was_found() {
     ] {
         let message = refused(body);
         assert!(message.contains(part), "{}: {message}", body.escape_ascii());
+    }
+}
+
+#[test]
+fn depth_costs_no_stack() {
+    let open = "[".repeat(1_000_000);
+    for body in [
+        open.clone(),
+        format!("{{\"a\":{open}"),
+        format!("{{\"class\":{open}"),
+        format!("{{\"class\":\"x\",\"a\":{open}{}}}", "]".repeat(1_000_000)),
+        "O:1:\"J\":1:{s:1:\"v\";".repeat(200_000),
+    ] {
+        refused(body);
     }
 }
 
