@@ -1,19 +1,17 @@
-//! What only SQLite promises, seen from inside: commits, locks, full disks,
-//! and counters that agree with the rows.
+//! What only SQLite promises, seen from inside: commits, locks, full disks.
+
+mod counters;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqliteStore;
 use super::file::Place;
-use super::line;
-use super::look;
 use super::writer::Verb;
-use crate::clock::{Clock, ManualClock};
+use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::job::{Channel, JobId, NewJob, Reserved, Token};
 use crate::record::AttemptRecord;
@@ -253,10 +251,9 @@ async fn a_finished_job_without_retention_leaves_no_row() {
     let store = opened(&place(&folder)).await;
     push(&store, "a").await.unwrap();
     let taken = take(&store, 1).await.remove(0);
-    store
-        .settle(Token::random(), &[settlement(&taken, Act::Done)])
-        .await
-        .unwrap();
+    let done = Verdict::Done { output: None };
+    let batch = [settlement(&taken, done, Duration::ZERO)];
+    store.settle(Token::random(), &batch).await.unwrap();
     let rows = store.readers.read(|sql| {
         let count = "SELECT (SELECT count(*) FROM jobs) + (SELECT count(*) FROM bodies)";
         Ok(sql.query_one(count, [], |row| row.get::<_, i64>(0))?)
@@ -274,67 +271,7 @@ async fn take(store: &SqliteStore, limit: u32) -> Vec<Reserved> {
     reserved.unwrap().jobs
 }
 
-/// Something that may happen to a queue.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Push,
-    PushDelayed,
-    Take(u32),
-    Done,
-    DoneKept,
-    Retry,
-    RetryLater,
-    Postpone,
-    HandBack,
-    Fail,
-    FailUnkept,
-    Remove(u64),
-    RemoveFailed(u64),
-    RetryFailed(u64),
-    Prune,
-    Clear,
-    Sweep,
-    Advance(u64),
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = prop_oneof![
-        6 => Just(Act::Push),
-        2 => Just(Act::PushDelayed),
-        6 => (1..4_u32).prop_map(Act::Take),
-        2 => Just(Act::Done),
-        2 => Just(Act::DoneKept),
-        1 => Just(Act::Retry),
-        1 => Just(Act::RetryLater),
-        1 => Just(Act::Postpone),
-        1 => Just(Act::HandBack),
-        3 => Just(Act::Fail),
-        1 => Just(Act::FailUnkept),
-        2 => (1..20_u64).prop_map(Act::Remove),
-        2 => (1..20_u64).prop_map(Act::RemoveFailed),
-        2 => (1..20_u64).prop_map(Act::RetryFailed),
-        1 => Just(Act::Prune),
-        1 => Just(Act::Clear),
-        6 => Just(Act::Sweep),
-        6 => (1..5_u64).prop_map(Act::Advance),
-    ];
-    prop::collection::vec(act, 1..60)
-}
-
-fn settlement(job: &Reserved, act: Act) -> Settlement {
-    let later = Duration::from_secs(5);
-    let verdict = match act {
-        Act::Retry => Verdict::Retry {
-            delay: Duration::ZERO,
-        },
-        Act::RetryLater => Verdict::Retry { delay: later },
-        Act::Postpone => Verdict::Postponed { delay: later },
-        Act::HandBack => Verdict::HandedBack,
-        Act::Fail | Act::FailUnkept => Verdict::Failed,
-        _ => Verdict::Done { output: None },
-    };
-    let kept = matches!(act, Act::DoneKept | Act::Fail);
-    let retain = if kept { 2 * later } else { Duration::ZERO };
+fn settlement(job: &Reserved, verdict: Verdict, retain: Duration) -> Settlement {
     Settlement {
         lease: job.lease.clone(),
         verdict,
@@ -345,97 +282,5 @@ fn settlement(job: &Reserved, act: Act) -> Settlement {
             failed: retain,
             output: 0,
         },
-    }
-}
-
-async fn perform(store: &SqliteStore, clock: &ManualClock, held: &mut Vec<Reserved>, act: Act) {
-    let channel = channel();
-    let later = [NewJob {
-        delay: Duration::from_secs(5),
-        ..NewJob::new("later", 60)
-    }];
-    let ids = |id| [JobId(id)];
-    match act {
-        Act::Push => drop(push(store, "a").await.unwrap()),
-        Act::PushDelayed => {
-            let pushed = store.push(&channel, Token::random(), None, &later).await;
-            pushed.unwrap();
-        }
-        Act::Take(limit) => held.extend(take(store, limit).await),
-        Act::Remove(id) => drop(store.remove(&channel, JobId(id)).await.unwrap()),
-        Act::RemoveFailed(id) => {
-            store.remove_failed(&channel, &ids(id)).await.unwrap();
-        }
-        Act::RetryFailed(id) => {
-            let retried = store
-                .retry_failed(&channel, Token::random(), &ids(id))
-                .await;
-            retried.unwrap();
-        }
-        Act::Prune => {
-            let older = Duration::from_secs(6);
-            store.prune_failed(&channel, older).await.unwrap();
-        }
-        Act::Clear => drop(store.clear(&channel).await.unwrap()),
-        Act::Sweep => drop(store.sweep(&channel).await.unwrap()),
-        Act::Advance(seconds) => clock.advance(Duration::from_secs(seconds)),
-        settled => {
-            if let Some(job) = held.pop() {
-                let batch = [settlement(&job, settled)];
-                store.settle(Token::random(), &batch).await.unwrap();
-            }
-        }
-    }
-}
-
-/// The counters of the queue's row, and what they should be by its jobs.
-fn counted(sql: &Connection) -> super::failure::Done<(Counts, Counts, i64)> {
-    let line = line::load(sql, &channel())?.unwrap_or_default();
-    let of = |state: i64| {
-        sql.query_one(
-            "SELECT count(*) FROM jobs WHERE state = ?1",
-            [state],
-            |row| row.get::<_, i64>(0),
-        )
-        .map(i64::unsigned_abs)
-    };
-    let kept = line.counts(0);
-    let rows = Counts {
-        waiting: of(line::state::WAITING)?,
-        delayed: of(line::state::DELAYED)?,
-        reserved: of(line::state::RESERVED)?,
-        done: kept.done,
-        failed: of(line::state::FAILED)?,
-    };
-    let lost_bodies = sql.query_one(
-        "SELECT (SELECT count(*) FROM bodies WHERE row NOT IN (SELECT row FROM jobs))
-         + (SELECT count(*) FROM jobs WHERE state != 3 AND row NOT IN (SELECT row FROM bodies))",
-        [],
-        |row| row.get(0),
-    )?;
-    look::counts(sql, &channel(), 0)?;
-    Ok((kept, rows, lost_bodies))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_counters_agree_with_the_rows_whatever_happens(acts in acts()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let clock = ManualClock::at(1_800_000_000_000);
-            let place = Place { clock: Clock::Manual(clock.clone()), ..place(&folder) };
-            let store = opened(&place).await;
-            let mut held = Vec::new();
-            for act in acts {
-                perform(&store, &clock, &mut held, act).await;
-                let (kept, rows, lost_bodies) = store.readers.read(counted).await.unwrap();
-                prop_assert_eq!(kept, rows, "after {:?}", act);
-                prop_assert_eq!(lost_bodies, 0, "after {:?}", act);
-            }
-            Ok(())
-        })?;
     }
 }
