@@ -36,23 +36,18 @@ pub(super) const KINDS: &[Kind] = &[
     // Held by a PHP worker that moves due ids.
     kind("moving_lock", ".moving_lock", "string"),
     // The channel's own numbers: epoch, high (the highest id seen), discarded,
-    // failures, swept_at, grace_until, jobs_cursor, lock_seen. The one key that
-    // stays when nothing else is left.
+    // failures, swept_at, grace_until, jobs_cursor, lock_seen (one without
+    // expiry, since when), lock_at (one with, when last). The one key that stays
+    // when nothing else is left.
     kind("state", ":state", "hash"),
-    // id → lease of a reserved job; ids by when it was last extended (ms).
-    kind("leases", ":leases", "hash"),
-    kind("leases_at", ":leases_at", "zset"),
-    // id → key, push time and metadata of a job that is not over.
+    // What is kept of jobs that are not over, in fields of one hash so that one
+    // command reads or drops all of a job's: `<id>:lease` while it is reserved;
+    // `:job`, its key, push time and metadata; `:times`, since when it can be
+    // taken; `:crashes`, workers that died with it; `:progress`, what the
+    // running or last attempt said; `:record`, the latest attempt settled.
     kind("jobs", ":jobs", "hash"),
-    // id → `ready_at attempts first_reserved_at`: since when it can be taken, and
-    // how many attempts were counted then.
-    kind("times", ":times", "hash"),
-    // id → workers that died with it.
-    kind("crashes", ":crashes", "hash"),
-    // id → what the running or last attempt said.
-    kind("progress", ":progress", "hash"),
-    // id → the latest attempt that was settled.
-    kind("records", ":records", "hash"),
+    // Reserved ids by when their leases were last extended (ms).
+    kind("leases_at", ":leases_at", "zset"),
     // id → what stays of a done job; ids by the end of their retention (ms).
     kind("done", ":done", "hash"),
     kind("done_at", ":done_at", "zset"),

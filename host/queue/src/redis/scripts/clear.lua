@@ -14,8 +14,8 @@ end
 notice_clear(k)
 local jobs = redis.call('HLEN', k.messages)
 -- UNLINK: the memory is freed outside of the script.
-redis.call('UNLINK', k.messages, k.waiting, k.delayed, k.reserved, k.attempts, k.leases,
-  k.leases_at, k.jobs, k.times, k.crashes, k.progress, k.records, k.orphans)
+redis.call('UNLINK', k.messages, k.waiting, k.delayed, k.reserved, k.attempts, k.jobs,
+  k.leases_at, k.orphans)
 discard(k, jobs)
 keep_receipt(k, token, text(jobs), now)
 return text(jobs)

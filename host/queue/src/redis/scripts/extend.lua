@@ -10,11 +10,11 @@ end
 notice_clear(k)
 local results = {}
 for at = 3, #ARGV, 2 do
-  local lease = held(k, ARGV[at], ARGV[at + 1])
-  if lease then
-    lease.stopping = lease.stopping or stopping
-    hold(k, ARGV[at], lease, now)
+  local records = held(k, ARGV[at], ARGV[at + 1])
+  if records then
+    records.lease.stopping = records.lease.stopping or stopping
+    hold(k, ARGV[at], records.lease, now)
   end
-  results[#results + 1] = lease and 1 or 0
+  results[#results + 1] = records and 1 or 0
 end
 return results

@@ -33,13 +33,16 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Why a channel cannot be used, `<key> <reason>`, or nil.
+-- Why a channel cannot be used, `<key> <reason>`, or nil. Notes in k.has which
+-- keys there are, so that scripts need not write to those that are not there.
 local function bad_type(k)
+  k.has = {}
   for i = 1, #NAMES do
     local found = redis.call('TYPE', k[NAMES[i]]).ok
     if found ~= 'none' and found ~= TYPES[i] then
       return k[NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. TYPES[i]
     end
+    k.has[NAMES[i]] = found ~= 'none'
   end
   local last = redis.call('GET', k.message_id)
   if last and not (string.match(last, '^%d+$') and #last <= 15) then
@@ -69,8 +72,7 @@ local function notice_clear(k)
   if last < high then
     redis.call('HSET', k.state, 'epoch', text(state(k, 'epoch') + 1), 'high', text(last),
       'discarded', text(-redis.call('ZCARD', k.failed_at)))
-    redis.call('UNLINK', k.leases, k.leases_at, k.jobs, k.times, k.crashes, k.progress,
-      k.records, k.done, k.done_at, k.output, k.orphans)
+    redis.call('UNLINK', k.jobs, k.leases_at, k.done, k.done_at, k.output, k.orphans)
   elseif last > high then
     redis.call('HSET', k.state, 'high', text(last))
   end
@@ -87,11 +89,7 @@ local function keep_receipt(k, token, result, now)
 end
 
 -- A lease record: `token score reserved_at stopping ttr worker`.
-local function lease_of(k, id)
-  local record = redis.call('HGET', k.leases, id)
-  if not record then
-    return nil
-  end
+local function read_lease(record)
   local token, score, at, stopping, ttr, worker =
     string.match(record, '^(%S+) (%S+) (%d+) ([01]) (%d+) (.*)$')
   return {
@@ -100,32 +98,55 @@ local function lease_of(k, id)
   }
 end
 
+-- What is kept of a job: its lease or nil, job (JSON) or false, crashes, and
+-- its times: since when it can be taken for its next attempt (ready, nil where
+-- that is not known), how many attempts were counted when that was written
+-- (where there are more, a PHP worker took it since), when one of ours first
+-- took it (first, nil if none did).
+local function records_of(k, id)
+  local found = redis.call('HMGET', k.jobs, id .. ':lease', id .. ':job', id .. ':times',
+    id .. ':crashes')
+  local ready, attempts, first = string.match(found[3] or '', '^(%S+) (%d+) (%S+)$')
+  return {
+    lease = found[1] and read_lease(found[1]), job = found[2],
+    ready = tonumber(ready), attempts = tonumber(attempts), first = tonumber(first),
+    crashes = tonumber(found[4] or '0') or 0,
+  }
+end
+
+local function times(ready, attempts, first)
+  return (ready and text(ready) or '-') .. ' ' .. text(attempts) .. ' '
+    .. (first and text(first) or '-')
+end
+
 local function drop_lease(k, id)
-  redis.call('HDEL', k.leases, id)
+  redis.call('HDEL', k.jobs, id .. ':lease')
   redis.call('ZREM', k.leases_at, id)
 end
 
 -- Writes a lease: nobody takes the job before ttr + 5 s, at least 30 s. The
 -- fraction .xxx5 tells our scores from PHP's, which are whole seconds.
-local function hold(k, id, lease, now)
+-- More fields of the job's records may follow.
+local function hold(k, id, lease, now, ...)
   local score = string.format('%.4f', now / 1000 + math.max(lease.ttr + 5, 30) + 0.0005)
   redis.call('ZADD', k.reserved, score, id)
-  redis.call('HSET', k.leases, id, table.concat({ lease.token, score, lease.at,
-    lease.stopping and '1' or '0', text(lease.ttr), lease.worker }, ' '))
+  redis.call('HSET', k.jobs, id .. ':lease', table.concat({ lease.token, score, lease.at,
+    lease.stopping and '1' or '0', text(lease.ttr), lease.worker }, ' '), ...)
   redis.call('ZADD', k.leases_at, text(now), id)
 end
 
--- The lease, if `token` still holds `id`: the record is its, and the score
--- that it wrote stands. A record of its own that no longer holds is dropped.
+-- What is kept of `id`, if `token` still holds it: the lease is its, and the
+-- score that it wrote stands. A lease of its own that no longer holds is dropped.
 local function held(k, id, token)
-  local lease = lease_of(k, id)
+  local records = records_of(k, id)
+  local lease = records.lease
   if not lease or lease.token ~= token then
     return nil
   end
   local score = redis.call('ZSCORE', k.reserved, id)
   local stands = score and tonumber(score) == lease.score
   if stands and redis.call('HEXISTS', k.messages, id) == 1 then
-    return lease
+    return records
   end
   if stands then
     redis.call('ZREM', k.reserved, id)
@@ -149,10 +170,6 @@ local function uncount(k, id)
   end
 end
 
-local function crashes_of(k, id)
-  return tonumber(redis.call('HGET', k.crashes, id) or '0') or 0
-end
-
 -- Whether the sweeps paused lately: then silence does not mean that a worker died.
 local function outage(k, now)
   return now - state(k, 'swept_at') > OUTAGE_AFTER or now < state(k, 'grace_until')
@@ -160,23 +177,23 @@ end
 
 -- Ends a lease that nobody settled: the attempt is not counted; the crash is,
 -- if its worker is dead and was not told to stop.
-local function forgive(k, id, lease, dead)
+local function forgive(k, id, records, dead)
   uncount(k, id)
-  if dead and not lease.stopping then
-    redis.call('HSET', k.crashes, id, text(crashes_of(k, id) + 1))
+  if dead and not records.lease.stopping then
+    records.crashes = records.crashes + 1
+    redis.call('HSET', k.jobs, id .. ':crashes', text(records.crashes))
   end
   drop_lease(k, id)
 end
 
 -- All that is kept of a job which is not over.
 local function forget_records(k, id)
-  drop_lease(k, id)
-  redis.call('HDEL', k.jobs, id)
-  redis.call('HDEL', k.times, id)
-  redis.call('HDEL', k.crashes, id)
-  redis.call('HDEL', k.progress, id)
-  redis.call('HDEL', k.records, id)
-  redis.call('ZREM', k.orphans, id)
+  redis.call('HDEL', k.jobs, id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes',
+    id .. ':progress', id .. ':record')
+  redis.call('ZREM', k.leases_at, id)
+  if k.has.orphans then
+    redis.call('ZREM', k.orphans, id)
+  end
 end
 
 local function forget(k, id)
@@ -196,31 +213,17 @@ local function to_front(k, ids)
   end
 end
 
--- Since when a job can be taken for its next attempt, and when one of ours
--- first took it; each nil where that is not known. Only good as long as no
--- attempt was counted since it was written: a PHP worker's for instance.
-local function times_of(k, id)
-  local ready, attempts, first =
-    string.match(redis.call('HGET', k.times, id) or '', '^(%S+) (%d+) (%S+)$')
-  return tonumber(ready), tonumber(attempts), tonumber(first)
-end
-
-local function keep_times(k, id, ready, attempts, first)
-  redis.call('HSET', k.times, id, (ready and text(ready) or '-') .. ' ' .. text(attempts) .. ' '
-    .. (first and text(first) or '-'))
-end
-
 -- Puts an id behind the others, or among the delayed. Never with a score up
 -- to now + 1 s: a PHP mover could remove it there without having seen it.
-local function enqueue(k, id, delay, now, attempts, first)
+-- Returns since when it can be taken.
+local function enqueue(k, id, delay, now)
   local due = math.ceil(now / 1000) + delay
   if delay > 0 and due * 1000 > now + 1000 then
     redis.call('ZADD', k.delayed, text(due), id)
-    keep_times(k, id, due * 1000, attempts, first)
-  else
-    redis.call('LPUSH', k.waiting, id)
-    keep_times(k, id, now, attempts, first)
+    return due * 1000
   end
+  redis.call('LPUSH', k.waiting, id)
+  return now
 end
 
 -- A fresh id with this message; ids that are in use are passed over.
@@ -236,9 +239,9 @@ end
 -- Stores a new job; `job` has message, delay (s), metadata (JSON) and key.
 local function store_job(k, job, now)
   local id = new_id(k, job.message)
-  redis.call('HSET', k.jobs, id, '{"key":"' .. job.key .. '","pushed_at":' .. text(now)
-    .. ',"metadata":' .. job.metadata .. '}')
-  enqueue(k, id, job.delay, now, 0, nil)
+  local ready = enqueue(k, id, job.delay, now)
+  redis.call('HSET', k.jobs, id .. ':job', '{"key":"' .. job.key .. '","pushed_at":'
+    .. text(now) .. ',"metadata":' .. job.metadata .. '}', id .. ':times', times(ready, 0, nil))
   return id
 end
 
@@ -259,15 +262,16 @@ local function reclaim(k, now)
   local dead = redis.call('ZRANGEBYSCORE', k.leases_at, '-inf', text(now - LEASE_DEAD_AFTER),
     'LIMIT', 0, CHUNK)
   for _, id in ipairs(dead) do
-    local lease, score = lease_of(k, id), tonumber(redis.call('ZSCORE', k.reserved, id) or nil)
-    local stands = lease and score == lease.score
+    local records = records_of(k, id)
+    local score = tonumber(redis.call('ZSCORE', k.reserved, id) or nil)
+    local stands = records.lease and score == records.lease.score
     if stands then
       redis.call('ZREM', k.reserved, id)
     end
-    if not lease or redis.call('HEXISTS', k.messages, id) == 0 then
+    if not records.lease or redis.call('HEXISTS', k.messages, id) == 0 then
       forget_records(k, id)
     else
-      forgive(k, id, lease, true)
+      forgive(k, id, records, true)
       -- Otherwise a PHP program put it back or took it over.
       if stands then
         front[#front + 1], freed[#freed + 1] = id, id

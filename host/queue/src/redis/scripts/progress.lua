@@ -11,5 +11,5 @@ notice_clear(k)
 if not held(k, ARGV[2], ARGV[3]) then
   return 0
 end
-redis.call('HSET', k.progress, ARGV[2], ARGV[4] .. ',"at":' .. text(now) .. '}')
+redis.call('HSET', k.jobs, ARGV[2] .. ':progress', ARGV[4] .. ',"at":' .. text(now) .. '}')
 return 1

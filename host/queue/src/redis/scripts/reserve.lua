@@ -12,19 +12,28 @@ if bad then
   return corrupt(bad)
 end
 
--- While a PHP worker holds the lock it may be between its range and its
--- remove. A lock that never expires is left over from a killed `clear`.
-local function may_move()
+-- Milliseconds until we may move what is due. While a PHP worker holds the
+-- lock it may be between its range and its remove, and for a while after: the
+-- lock expires after a second whether it has finished or not. A lock that
+-- never expires is left over from a killed `clear`.
+local function lock_left()
   local left = redis.call('PTTL', k.moving_lock)
-  if left ~= -1 then
-    redis.call('HDEL', k.state, 'lock_seen')
-    return left == -2
+  if left >= 0 then
+    redis.call('HSET', k.state, 'lock_at', text(now))
+    return left + 1000
   end
   local seen = state(k, 'lock_seen')
+  if left == -2 then
+    if seen ~= 0 then
+      redis.call('HDEL', k.state, 'lock_seen')
+    end
+    return math.max(0, 1000 - (now - state(k, 'lock_at')))
+  end
   if seen == 0 then
+    seen = now
     redis.call('HSET', k.state, 'lock_seen', text(now))
   end
-  return seen ~= 0 and now - seen >= 10000
+  return math.max(0, 10000 - (now - seen))
 end
 
 local function due(set)
@@ -42,7 +51,7 @@ local function move_due()
   -- reservations are reclaimed by their leases, outages considered.
   local front = {}
   for _, id in ipairs(due(k.reserved)) do
-    local lease = lease_of(k, id)
+    local lease = records_of(k, id).lease
     if not (lease and lease.score == tonumber(redis.call('ZSCORE', k.reserved, id))) then
       redis.call('ZREM', k.reserved, id)
       front[#front + 1] = id
@@ -51,8 +60,7 @@ local function move_due()
   to_front(k, front)
 end
 
-local function is_in_future(set, id)
-  local score = redis.call('ZSCORE', set, id)
+local function is_in_future(score)
   return score and tonumber(score) > now / 1000
 end
 
@@ -66,71 +74,72 @@ local function numbered(id, message)
   if attempts then
     redis.call('HSET', k.attempts, new, attempts)
   end
-  redis.call('ZREM', k.delayed, id)
   forget(k, id)
   return new
 end
 
 -- A job as the reply has it.
-local function taken(id, message, attempt, crashes, reserved_at)
-  local ready, attempts, first = times_of(k, id)
-  return { id, message, attempt, crashes, redis.call('HGET', k.jobs, id), reserved_at,
-    ready and attempts == attempt - 1 and text(ready) or false, text(first or now) }
+local function taken(id, message, attempt, kept, reserved_at)
+  return { id, message, attempt, kept.crashes, kept.job, reserved_at,
+    kept.ready and kept.attempts == attempt - 1 and text(kept.ready) or false,
+    text(kept.first or now) }
 end
 
-local function take(id, message, crashes)
+local function take(id, message, kept)
   local ttr = tonumber(string.match(message, '^(%d+);') or '0')
-  local before = attempts_of(k, id)
-  local ready, attempts, first = times_of(k, id)
-  redis.call('ZREM', k.delayed, id)
-  redis.call('ZREM', k.orphans, id)
-  redis.call('HSET', k.attempts, id, text(before + 1))
-  redis.call('HDEL', k.progress, id)
-  redis.call('HSETNX', k.jobs, id,
-    '{"key":"' .. token .. '-' .. id .. '","pushed_at":null,"metadata":[]}')
-  if not first then
-    keep_times(k, id, ready, attempts or 0, now)
+  local attempt = attempts_of(k, id) + 1
+  if kept.first then
+    redis.call('HDEL', k.jobs, id .. ':progress')
   end
+  if k.has.orphans then
+    redis.call('ZREM', k.orphans, id)
+  end
+  kept.job = kept.job or '{"key":"' .. token .. '-' .. id .. '","pushed_at":null,"metadata":[]}'
+  kept.first = kept.first or now
+  redis.call('HSET', k.attempts, id, text(attempt))
   hold(k, id, { token = token, at = text(now), stopping = false, worker = worker,
-    ttr = ttr <= 4294967295 and ttr or 0 }, now)
-  return taken(id, message, before + 1, crashes, text(now))
+    ttr = ttr <= 4294967295 and ttr or 0 }, now,
+    id .. ':job', kept.job, id .. ':times', times(kept.ready, kept.attempts or 0, kept.first))
+  return taken(id, message, attempt, kept, text(now))
 end
 
 local function take_again(line)
-  local id, attempt, crashes = string.match(line, '^(%d+) (%d+) (%d+)$')
-  local lease = held(k, id, token)
-  return lease and taken(id, redis.call('HGET', k.messages, id), tonumber(attempt),
-    tonumber(crashes), lease.at)
+  local id, attempt = string.match(line, '^(%d+) (%d+)$')
+  local kept = held(k, id, token)
+  return kept and taken(id, redis.call('HGET', k.messages, id), tonumber(attempt), kept,
+    kept.lease.at)
 end
 
-local jobs, lines, aside, bytes = {}, {}, {}, 0
+local jobs, lines, aside, bytes, locked = {}, {}, {}, 0, 0
 
 -- Looks at one popped id. It comes into `jobs`, into `aside`, or is dropped:
 -- a ghost that a mover doubled, or an id whose message is gone.
 local function consider(id)
-  if is_in_future(k.reserved, id) or is_in_future(k.delayed, id) then
+  local delayed = redis.call('ZSCORE', k.delayed, id)
+  if is_in_future(delayed) or is_in_future(redis.call('ZSCORE', k.reserved, id)) then
     return
+  end
+  if delayed then
+    redis.call('ZREM', k.delayed, id)
   end
   local message = redis.call('HGET', k.messages, id)
   if not message then
-    redis.call('ZREM', k.delayed, id)
     return forget(k, id)
   end
   id = numbered(id, message)
-  local lease = lease_of(k, id)
-  if lease then
+  local kept = records_of(k, id)
+  if kept.lease then
     local seen = tonumber(redis.call('ZSCORE', k.leases_at, id) or '0')
-    forgive(k, id, lease, now - seen >= LEASE_DEAD_AFTER and not outage(k, now))
+    forgive(k, id, kept, now - seen >= LEASE_DEAD_AFTER and not outage(k, now))
   end
-  local crashes = crashes_of(k, id)
-  if crashes > 0 and not suspects then
+  if kept.crashes > 0 and not suspects then
     aside[#aside + 1] = id
     return
   end
-  suspects = suspects and crashes == 0
+  suspects = suspects and kept.crashes == 0
   bytes = bytes + #message
-  jobs[#jobs + 1] = take(id, message, crashes)
-  lines[#lines + 1] = id .. ' ' .. text(jobs[#jobs][3]) .. ' ' .. text(crashes)
+  jobs[#jobs + 1] = take(id, message, kept)
+  lines[#lines + 1] = id .. ' ' .. text(jobs[#jobs][3])
 end
 
 local before = receipt(k, token)
@@ -140,7 +149,8 @@ if before then
   end
 else
   notice_clear(k)
-  if may_move() then
+  locked = lock_left()
+  if locked == 0 then
     move_due()
   end
   reclaim(k, now)
@@ -162,12 +172,12 @@ else
 end
 
 -- The next delayed job, or the next reservation of a PHP worker to expire; what
--- is due and could not be moved, when the lock may be gone.
+-- is due and could not be moved, when that may be done.
 local function next_due()
   local due = redis.call('ZRANGE', k.delayed, 0, 0, 'WITHSCORES')[2]
   local foreign = redis.call('ZRANGE', k.reserved, 0, 9, 'WITHSCORES')
   for i = 1, #foreign, 2 do
-    if redis.call('HEXISTS', k.leases, foreign[i]) == 0 then
+    if redis.call('HEXISTS', k.jobs, foreign[i] .. ':lease') == 0 then
       due = math.min(tonumber(due or foreign[i + 1]), tonumber(foreign[i + 1]))
       break
     end
@@ -175,9 +185,7 @@ local function next_due()
   if not due then
     return -1
   end
-  local locked = redis.call('PTTL', k.moving_lock)
-  local least = locked == -1 and 1000 or math.max(0, locked)
-  return math.max(least, math.ceil(tonumber(due) * 1000 - now), 0)
+  return math.max(locked, math.ceil(tonumber(due) * 1000 - now))
 end
 
 local reply = { redis.call('LLEN', k.waiting) > 0 and 1 or 0, next_due() }

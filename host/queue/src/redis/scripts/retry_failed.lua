@@ -28,14 +28,15 @@ local function retry(id)
   -- Written by settle.lua; inside of a JSON string every quote has a backslash
   -- before it, so these marks stand nowhere else.
   local job, record = string.match(entry, ',"job":(.-),"progress":.*,"record":(.*)}$')
+  local ready = enqueue(k, id, 0, now)
+  redis.call('HSET', k.jobs, id .. ':times', times(ready, 0, nil))
   if job and job ~= 'null' then
-    redis.call('HSET', k.jobs, id, job)
+    redis.call('HSET', k.jobs, id .. ':job', job)
   end
   if record then
-    redis.call('HSET', k.records, id, record)
+    redis.call('HSET', k.jobs, id .. ':record', record)
   end
   drop_failed(k, field)
-  enqueue(k, id, 0, now, 0, nil)
   return id
 end
 

@@ -28,19 +28,18 @@ local function target(block)
 end
 
 -- What stays of a job that is over, as JSON.
-local function entry(id, record)
+local function entry(id, s)
   return '{"ended_at":' .. text(now) .. ',"attempts":' .. text(attempts_of(k, id))
-    .. ',"crashes":' .. text(crashes_of(k, id))
-    .. ',"job":' .. (redis.call('HGET', k.jobs, id) or 'null')
-    .. ',"progress":' .. (redis.call('HGET', k.progress, id) or 'null')
-    .. ',"record":' .. record .. '}'
+    .. ',"crashes":' .. text(s.kept.crashes) .. ',"job":' .. (s.kept.job or 'null')
+    .. ',"progress":' .. (redis.call('HGET', k.jobs, id .. ':progress') or 'null')
+    .. ',"record":' .. s.record .. '}'
 end
 
 local verdicts, front = {}, {}
 
 function verdicts.done(id, s)
   if s.keep_done > 0 then
-    redis.call('HSET', k.done, id, entry(id, s.record))
+    redis.call('HSET', k.done, id, entry(id, s))
     redis.call('ZADD', k.done_at, text(now + s.keep_done), id)
     if s.output ~= '' then
       redis.call('HSET', k.output, id, s.output)
@@ -53,7 +52,7 @@ function verdicts.failed(id, s)
   if s.keep_failed > 0 then
     local epoch = text(state(k, 'epoch'))
     local field, epochs = id .. '/' .. epoch, redis.call('HGET', k.failed_ids, id)
-    redis.call('HSET', k.failed, field, entry(id, s.record))
+    redis.call('HSET', k.failed, field, entry(id, s))
     redis.call('HSET', k.failed_messages, field, redis.call('HGET', k.messages, id))
     redis.call('HSET', k.failed_ids, id, epochs and epochs .. ' ' .. epoch or epoch)
     -- A fraction keeps those of one millisecond in order.
@@ -69,14 +68,14 @@ end
 
 local function again(id, s)
   drop_lease(k, id)
-  redis.call('HSET', k.records, id, s.record)
+  redis.call('HSET', k.jobs, id .. ':record', s.record)
   redis.call('ZREM', k.reserved, id)
 end
 
 function verdicts.retry(id, s)
-  local _, _, first = times_of(k, id)
   again(id, s)
-  enqueue(k, id, s.delay, now, attempts_of(k, id), first)
+  local ready = enqueue(k, id, s.delay, now)
+  redis.call('HSET', k.jobs, id .. ':times', times(ready, attempts_of(k, id), s.kept.first))
 end
 
 function verdicts.postponed(id, s)
@@ -92,7 +91,8 @@ end
 
 local pushed = 0
 local function settle(s)
-  if not held(k, s.id, s.token) then
+  s.kept = held(k, s.id, s.token)
+  if not s.kept then
     return 'lost'
   end
   for _, follow_up in ipairs(s.follow_ups) do

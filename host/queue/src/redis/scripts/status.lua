@@ -12,14 +12,16 @@ end
 local fresh = tonumber(redis.call('GET', k.message_id) or '0') >= state(k, 'high')
 local message = redis.call('HGET', k.messages, id)
 if message then
-  local lease, score = lease_of(k, id), redis.call('ZSCORE', k.reserved, id)
+  local kept, score = records_of(k, id), redis.call('ZSCORE', k.reserved, id)
+  local lease = kept.lease
   local due = redis.call('ZSCORE', k.delayed, id)
   local holds = lease and score and tonumber(score) == lease.score
   -- False, not nil: Redis ends a list at the first nil.
   return { score and 'reserved' or due and 'delayed' or 'waiting', due, attempts_of(k, id),
-    fresh and crashes_of(k, id) or 0, message,
-    fresh and redis.call('HGET', k.jobs, id), holds and lease.worker or false,
-    fresh and redis.call('HGET', k.progress, id), fresh and redis.call('HGET', k.records, id),
+    fresh and kept.crashes or 0, message,
+    fresh and kept.job, holds and lease.worker or false,
+    fresh and redis.call('HGET', k.jobs, id .. ':progress'),
+    fresh and redis.call('HGET', k.jobs, id .. ':record'),
     false, false }
 end
 local entry, field = fresh and redis.call('HGET', k.done, id), failed_field(k, id)

@@ -40,11 +40,12 @@ end
 -- cursor walks round the hash, a step a sweep.
 local function drop_stale()
   local step = redis.call('HSCAN', k.jobs, redis.call('HGET', k.state, 'jobs_cursor') or '0',
-    'COUNT', 200)
+    'COUNT', 400)
   local stale = 0
   for i = 1, #step[2], 2 do
-    if redis.call('HEXISTS', k.messages, step[2][i]) == 0 then
-      forget_records(k, step[2][i])
+    local id = string.match(step[2][i], '^(.*):job$')
+    if id and redis.call('HEXISTS', k.messages, id) == 0 then
+      forget_records(k, id)
       stale = stale + 1
     end
   end
@@ -53,7 +54,7 @@ local function drop_stale()
   else
     redis.call('HSET', k.state, 'jobs_cursor', step[1])
   end
-  more = more or stale >= 100
+  more = more or stale >= 50
 end
 
 -- Orphans: in `messages` and in no set. There are none if the sets hold as
