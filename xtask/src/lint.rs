@@ -39,13 +39,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 fn clippy_within_the_tests_build() -> Result<Command, Failure> {
     let mut build = cargo(&root());
     build
-        .args([
-            "test",
-            "--no-run",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-        ])
+        .args(["test", "--no-run", "--workspace", "--all-targets"])
         .env("RUSTC_WORKSPACE_WRAPPER", clippy_driver()?)
         .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
     Ok(build)

@@ -7,6 +7,7 @@
     reason = "a command line for developers"
 )]
 
+mod binary;
 mod demo;
 mod lint;
 mod plugins;

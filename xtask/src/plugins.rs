@@ -15,13 +15,22 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds them and says where they lie.
+/// Builds all of them and says where they lie.
 pub(crate) fn build() -> Result<Vec<PathBuf>, Failure> {
+    build_in(&workspaces())
+}
+
+/// Builds only those that ship.
+pub(crate) fn build_shipped() -> Result<Vec<PathBuf>, Failure> {
+    build_in(&[root().join("plugins")])
+}
+
+fn build_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     ensure_target()?;
     let mut built = Vec::new();
-    for folder in workspaces() {
+    for folder in folders {
         // The examples of the guest crate are plugins, too.
-        process::run(guest_cargo(&folder).args([
+        process::run(guest_cargo(folder).args([
             "build",
             "--release",
             "--workspace",

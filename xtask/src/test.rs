@@ -2,14 +2,16 @@
 
 use std::process::Command;
 
-use crate::plugins;
 use crate::process::{self, Failure, cargo, guest_cargo, is_installed, output, root, succeeds};
+use crate::{binary, plugins};
 
 /// `cargo xtask test`. The last lines are the test runner's own summary.
 pub(crate) fn run() -> Result<(), Failure> {
     ensure_redis()?;
     plugins::build()?;
     process::run(guest_cargo(&root().join("plugins")).args(["test", "--workspace"]))?;
+    // The tests of the whole program start it.
+    binary::build()?;
     process::run(cargo(&root()).args(["test", "--workspace", "--no-fail-fast"])).map_err(
         |failure| Failure {
             // The runner has just said which tests failed.

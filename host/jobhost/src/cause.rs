@@ -10,7 +10,7 @@ use crate::worker::decide::kind;
 pub fn message(cause: &FailureCause) -> String {
     match cause {
         FailureCause::Returned(error) => failure(error).message.clone(),
-        FailureCause::TimedOut(after) => format!("timed out after {} ms", after),
+        FailureCause::TimedOut(after) => format!("timed out after {after} ms"),
         FailureCause::OutOfMemory(held) => format!("out of memory: it held {held} bytes when it was refused more"),
         FailureCause::OutOfFuel(used) => format!("out of fuel after {used} units"),
         FailureCause::Trapped(text) => format!("trapped: {text}"),

@@ -83,10 +83,9 @@ async fn before_push(queue: &QueueInForce, mut draft: JobDraft) -> Result<JobDra
             Outcome::Returned(Ok(PushDecision::Reject(why))) => {
                 return Err(PushError::Rejected(format!("hook `{name}`: {why}")));
             }
-            Outcome::Returned(Err(why)) => why,
+            Outcome::Returned(Err(why)) | Outcome::Unavailable(why) => why,
             Outcome::Faulted(fault) => crate::cause::message(&fault.cause),
             Outcome::Cancelled => "it was cancelled".into(),
-            Outcome::Unavailable(why) => why,
         };
         tracing::warn!(plugin = name, queue = draft.queue, reason = broken, "a before-push hook is broken");
         if hook.on_failure == OnFailure::Closed {

@@ -85,7 +85,7 @@ impl Registry {
 
     fn add(&mut self, config: &Config, settings: &PluginConfig, plugin: Plugin, problems: &mut Vec<Problem>) {
         let exports = plugin.exports();
-        problems.extend(config::check_exports(settings, &names(exports)));
+        problems.extend(config::check_exports(settings, &names(*exports)));
         for warning in plugin.warnings() {
             tracing::warn!(plugin = settings.name, "{warning}");
         }
@@ -116,7 +116,7 @@ impl Registry {
             for name in &queue.hooks {
                 // One that is not there was not wanted, or is a problem already.
                 let Some(plugin) = self.plugins.iter().find(|plugin| plugin.name() == name) else { continue };
-                if !is_hook(plugin.exports()) {
+                if !is_hook(*plugin.exports()) {
                     problems.push(problem(
                         &queue.place,
                         &format!(
@@ -138,11 +138,11 @@ fn problem(place: &Place, what: &dyn std::fmt::Display) -> Problem {
     Problem { place: place.clone(), message: what.to_string() }
 }
 
-fn is_hook(exports: &Exports) -> bool {
+fn is_hook(exports: Exports) -> bool {
     exports.before_push || exports.before_exec || exports.after_exec || exports.after_error
 }
 
-fn names(exports: &Exports) -> Vec<&'static str> {
+fn names(exports: Exports) -> Vec<&'static str> {
     [
         (exports.handler, "handler"),
         (exports.before_push, "before-push"),

@@ -1,5 +1,7 @@
 //! The contract of a store, kept by SQLite.
 
+#![expect(clippy::unwrap_used, reason = "a test panics to fail")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

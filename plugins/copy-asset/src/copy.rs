@@ -49,6 +49,8 @@ pub(crate) fn publish(
 fn open_source(path: &Path) -> Result<(File, u64), CopyError> {
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => CopyError::SourceMissing(path.to_owned()),
+        // The sandbox refuses a symbolic link that leaves the granted folder.
+        ErrorKind::PermissionDenied => CopyError::SourceDenied(path.to_owned()),
         ErrorKind::IsADirectory => CopyError::NotAFile(path.to_owned()),
         _ => io_error("open", path)(error),
     })?;
@@ -137,6 +139,7 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Copy
 #[derive(Debug)]
 pub(crate) enum CopyError {
     SourceMissing(PathBuf),
+    SourceDenied(PathBuf),
     NotAFile(PathBuf),
     SizeChanged {
         path: PathBuf,
@@ -155,6 +158,11 @@ impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceMissing(path) => write!(f, "there is no file {}", path.display()),
+            Self::SourceDenied(path) => write!(
+                f,
+                "{} may not be read, or leads out of the storage",
+                path.display()
+            ),
             Self::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
             Self::SizeChanged {
                 path,

@@ -91,6 +91,7 @@ fn explain(error: &CopyError, url: &str) -> JobError {
     let message = error.to_string();
     let failed = match error {
         CopyError::SourceMissing(_) => JobError::permanent("source-missing", message),
+        CopyError::SourceDenied(_) => JobError::permanent("source-denied", message),
         CopyError::NotAFile(_) => JobError::permanent("source-not-a-file", message),
         CopyError::SizeChanged { .. } => JobError::temporary("source-changed", message),
         CopyError::OutOfTime(_) => JobError::temporary("out-of-time", message),

@@ -99,7 +99,7 @@ impl Json {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, InvalidJson> {
         let mut reader = serde_json::Deserializer::from_str(&self.0);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| InvalidJson {
-            path: error.path().to_string(),
+            path: place(error.path()),
             reason: error.into_inner().to_string(),
         })?;
         reader.end().map_err(|error| InvalidJson {
@@ -122,6 +122,14 @@ impl Serialize for Json {
         serde_json::from_str::<&RawValue>(&self.0)
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
+    }
+}
+
+/// What is not JSON at all has no place.
+fn place(path: &serde_path_to_error::Path) -> String {
+    match path.to_string() {
+        unknown if unknown == "?" => ".".to_owned(),
+        place => place,
     }
 }
 
@@ -170,6 +178,12 @@ mod tests {
     #[test]
     fn text_after_the_document_is_an_error() {
         assert!(Json::from_text("{\"assets\":[]} x").read::<Task>().is_err());
+    }
+
+    #[test]
+    fn what_is_not_json_is_an_error_of_the_document() {
+        let error = Json::from_text("{").read::<Task>().unwrap_err();
+        assert_eq!(error.path, ".");
     }
 
     #[test]

@@ -8,8 +8,8 @@ mod sources;
 
 use std::fs;
 
-use crate::plugins;
-use crate::process::{Failure, cargo, root, run as run_program, target};
+use crate::process::{Failure, root, target};
+use crate::{binary, plugins};
 use folder::{Folder, Source};
 use program::{Counts, Jobhost};
 
@@ -21,10 +21,10 @@ const NO_ASSETS: &str = "based on task ID: 2, the list of enabled resources is e
 
 /// `cargo xtask demo`
 pub(crate) fn run(store: &str) -> Result<(), Failure> {
-    plugins::build()?;
-    run_program(cargo(&root()).args(["build", "--package", "jobhost"]))?;
+    plugins::build_shipped()?;
+    let program = binary::build()?;
     let folder = Folder::fresh(&target().join("demo"), store)?;
-    let jobhost = Jobhost::new(&target().join("debug/jobhost"), &folder.path);
+    let jobhost = Jobhost::new(&program, &folder.path);
     say(&format!(
         "$ cd {}\n$ PATH=\"$PWD/../debug:$PATH\"",
         folder

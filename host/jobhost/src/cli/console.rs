@@ -1,6 +1,7 @@
 //! The lines that `run` and `listen` print, one for each event: for people as
 //! yii2-queue prints them, or as JSON.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,11 +71,11 @@ impl Console {
             let message = harmless(&cause.message);
             let code = if cause.code.is_empty() { String::new() } else { format!("{}: ", harmless_line(&cause.code)) };
             for (index, line) in message.lines().enumerate() {
-                text.push_str(&format!("> {}{line}\n", if index == 0 { code.as_str() } else { "" }));
+                let _ = writeln!(text, "> {}{line}", if index == 0 { code.as_str() } else { "" });
             }
         }
         if let Some(delay) = retry_after {
-            text.push_str(&format!("> next attempt in {}\n", human_duration(delay)));
+            let _ = writeln!(text, "> next attempt in {}", human_duration(delay));
         }
         text
     }

@@ -208,7 +208,7 @@ on-failure = "close"
             "14:8: plugins.p.jobs: expected a list of texts such as ['common\\jobs\\CopyAssetJob'], found the text \"x\"",
             "15:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
             "15:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
-            "15:53: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
+            "15:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
             "16:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
         ],
     );

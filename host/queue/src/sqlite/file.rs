@@ -16,6 +16,8 @@ use crate::error::StoreError;
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"jobh");
 /// The version of `schema.sql`.
 const SCHEMA: i32 = 1;
+/// What is left of the `-wal` file after a checkpoint, in bytes at most.
+const LOG_KEPT: u32 = 64 << 20;
 /// How long a writer waits for another process's lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,6 +95,8 @@ impl Place {
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // A burst does not leave its log behind for ever.
+        connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
         Ok(connection)
     }
 
@@ -137,7 +141,15 @@ impl Place {
         let found = Connection::open_with_flags(uri, flags)
             .and_then(|file| marks(&file))
             .map_err(|error| self.told(error))?;
-        self.check(found)
+        // Ours has its marks before it has a log.
+        let logged = self
+            .beside("-wal")
+            .metadata()
+            .is_ok_and(|log| log.len() > 0);
+        self.check(Marks {
+            empty: found.empty && !logged,
+            ..found
+        })
     }
 
     /// Creates the tables where there are none, and checks that they are ours.

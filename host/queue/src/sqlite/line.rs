@@ -55,9 +55,8 @@ impl Line {
     /// The number of a job's row; `None` if no job can have this id.
     pub(super) fn row(&self, id: JobId) -> Option<i64> {
         let id = i64::try_from(id.0).ok()?;
-        (1..1 << ID_BITS)
-            .contains(&id)
-            .then_some(self.number << ID_BITS | id)
+        let first = self.number.checked_mul(1 << ID_BITS)?;
+        (1..1 << ID_BITS).contains(&id).then_some(first | id)
     }
 
     pub(super) fn id_of(row: i64) -> JobId {
@@ -67,8 +66,9 @@ impl Line {
     /// The row of the next job pushed.
     pub(super) fn next_row(&mut self) -> Result<i64, StoreError> {
         self.last_id += 1;
-        self.row(JobId(self.last_id.unsigned_abs()))
-            .ok_or_else(|| StoreError::Invalid("the queue has used up its ids".into()))
+        self.row(JobId(self.last_id.unsigned_abs())).ok_or_else(|| {
+            StoreError::Invalid("the file has no further id for this queue; start a new one".into())
+        })
     }
 
     /// The place behind all others.

@@ -13,6 +13,7 @@ mod lease;
 mod line;
 mod look;
 mod push;
+mod reader;
 mod receipt;
 mod remove;
 mod reserve;
@@ -22,7 +23,8 @@ mod wake;
 mod watch;
 mod writer;
 
-mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -37,7 +37,10 @@ fn note(now: i64, line: &mut Line) {
     if now > line.swept_at.saturating_add(lease::span(OUTAGE_AFTER)) {
         line.grace_until = now.saturating_add(lease::span(OUTAGE_GRACE));
     }
-    // Unequal also where the clock was set back.
+    // Where the clock was set back, neither may last until it has caught up.
+    line.grace_until = line
+        .grace_until
+        .min(now.saturating_add(lease::span(OUTAGE_GRACE)));
     if (now - line.swept_at).abs() >= NOTED_EVERY {
         line.swept_at = now;
     }

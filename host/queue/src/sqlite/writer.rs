@@ -83,6 +83,13 @@ impl Writer {
         commands.send(Box::new(call)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
+
+    /// How many commands wait for the thread.
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        let free = self.commands.as_ref().map(mpsc::Sender::capacity);
+        QUEUED - free.unwrap_or(QUEUED)
+    }
 }
 
 impl Drop for Writer {

@@ -170,14 +170,15 @@ async fn a_job_of_ours_that_a_php_mover_put_back_is_taken_without_counting_the_l
 #[tokio::test]
 async fn a_foreign_clear_drops_the_records_of_jobs_but_not_the_failed_set() {
     let t = Bench::start().await;
-    t.push(&["fails", "held", "done"]).await;
-    let taken = t.reserve(3).await;
+    t.push(&["fails", "held", "done", "fails too"]).await;
+    let taken = t.reserve(4).await;
+    t.settle(&taken[3], Verdict::Failed).await;
     t.settle(&taken[0], Verdict::Failed).await;
     t.done(&taken[2]).await;
     let cleared: Vec<String> = t.redis("KEYS ch.*").await;
     t.redis::<()>(&format!("DEL {}", cleared.join(" "))).await;
     let counts = t.store.counts(&t.channel).await.unwrap();
-    assert_eq!((counts.failed, counts.done, counts.reserved), (1, 0, 0));
+    assert_eq!((counts.failed, counts.done, counts.reserved), (2, 0, 0));
     php_push(&t, "1").await;
     php_push(&t, "2").await;
     let new = t.reserve(9).await;
@@ -191,17 +192,19 @@ async fn a_foreign_clear_drops_the_records_of_jobs_but_not_the_failed_set() {
     t.done(&new[1]).await;
     let shown = t.store.failed_job(&t.channel, JobId(1)).await.unwrap();
     assert_eq!(shown.unwrap().key, new[0].key);
-    assert_eq!(t.store.failed(&t.channel, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(t.store.failed(&t.channel, 0, 9).await.unwrap().len(), 3);
     let counts = t.store.counts(&t.channel).await.unwrap();
-    assert_eq!((counts.failed, counts.done), (2, 1));
-    // Retried, the latest keeps its id; the one before needs a new one.
-    let one = [JobId(1)];
-    for expected in [JobId(1), JobId(3)] {
-        let retried = t.store.retry_failed(&t.channel, Token::random(), &one);
-        assert_eq!(retried.await.unwrap(), [Some(expected)]);
+    assert_eq!((counts.failed, counts.done), (3, 1));
+    // Retried, the latest keeps its id. Those of before need new ones: theirs
+    // are taken, or will be.
+    for (id, expected) in [(1, 1), (1, 3), (4, 4)] {
+        let id = [JobId(id)];
+        let retried = t.store.retry_failed(&t.channel, Token::random(), &id);
+        assert_eq!(retried.await.unwrap(), [Some(JobId(expected))]);
     }
+    assert_eq!(t.redis::<String>("GET ch.message_id").await, "4");
     let counts = t.store.counts(&t.channel).await.unwrap();
-    assert_eq!((counts.failed, counts.done, counts.waiting), (0, 1, 2));
+    assert_eq!((counts.failed, counts.done, counts.waiting), (0, 1, 3));
     let again = t.reserve(9).await;
     assert_eq!((&again[0].key, &again[1].key), (&new[0].key, &taken[0].key));
 }

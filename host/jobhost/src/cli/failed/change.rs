@@ -1,5 +1,6 @@
 //! `jobhost failed retry` and `failed remove`: jobs leave the failed set.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use jobhost_queue::{JobId, Store, Token};
@@ -14,10 +15,10 @@ use crate::config::{Config, QueueConfig};
 use crate::exit::{CliError, Exit};
 
 /// What became of a job that was asked for.
-struct Answer {
-    id: FullId,
+pub(super) struct Answer {
+    pub(super) id: FullId,
     /// The id it has now; `None` where it was not in the failed set.
-    now: Option<FullId>,
+    pub(super) now: Option<FullId>,
 }
 
 pub(super) async fn retry(
@@ -112,7 +113,7 @@ async fn retry_some(
 
 /// Retries as many as there are now, the oldest first. Those that fail again
 /// meanwhile are not retried for ever.
-async fn retry_all(
+pub(super) async fn retry_all(
     store: &dyn Store,
     queue: &QueueConfig,
     answers: &mut Vec<Answer>,
@@ -124,7 +125,7 @@ async fn retry_all(
         let page = store.failed(&queue.channel, offset, limit).await?;
         let mut ids: Vec<_> = page.iter().rev().map(|job| job.id).collect();
         // Ids restart when a PHP program clears a queue: one id, several jobs.
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         ids.retain(|id| seen.insert(*id));
         let before = answers.len();
         retry_some(store, queue, &ids, answers).await?;

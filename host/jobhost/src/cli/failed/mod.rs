@@ -222,3 +222,6 @@ fn show_text(queue: &QueueConfig, job: &FailedJob, body: &Body, paint: Paint) ->
     lines.add_body(body);
     lines.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 -- Returns: whether jobs are waiting (0 or 1), milliseconds until the next is due or -1, then for each job
 -- {id, message, attempt, crashes, record of the job (JSON), reserved_at, ready_at, first_reserved_at}. The same
 -- jobs again for the same token, without those whose lease is lost since.
-local MAX_BYTES = 67108864 -- of messages in one reply
+local MAX_BYTES = 16777216 -- of messages in a reply; what is over comes with the next
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
 local limit, suspects, worker = tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
 local bad = bad_type(k)
