@@ -48,7 +48,7 @@ on_both_stores! {
             waits.push(pushed.elapsed());
             worker.wait_for_job("done", &id);
         }
-        eprintln!("listen woke after {waits:?} ({})", if place.is_redis() { "redis" } else { "sqlite" });
+        crate::settings::tell(&format!("listen woke after {waits:?} ({})", if place.is_redis() { "redis" } else { "sqlite" }));
         waits.sort();
         assert!(waits[2] < Duration::from_secs(2), "{waits:?}");
         worker.stop();
