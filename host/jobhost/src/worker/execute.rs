@@ -95,8 +95,8 @@ impl Attempt {
         let Some(plugin) = self.registry.handler(&self.job.name).cloned() else {
             return self.unhandled().await;
         };
-        self.record.plugin = plugin.name().to_owned();
-        self.record.digest = plugin.digest().to_owned();
+        plugin.name().clone_into(&mut self.record.plugin);
+        plugin.digest().clone_into(&mut self.record.digest);
         self.handler = Some(plugin.clone());
 
         match self.ask().await {
