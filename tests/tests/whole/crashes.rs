@@ -17,7 +17,6 @@ on_both_stores! {
         let mut heir = place.listen(&[]);
         doomed.kill();
         let killed = Instant::now();
-        heir.wait_for("reclaimed");
         let started = heir.wait_for_job("started", "work/1");
         let took = killed.elapsed();
         crate::settings::tell(&format!("the job ran again after {took:?} ({})", kind(place)));
