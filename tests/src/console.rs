@@ -24,7 +24,7 @@ use crate::redis_server::RedisServer;
 use crate::text::matches;
 
 /// What a command of a document may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a skipped block may consist of.
 const SKIPPABLE: [&str; 5] = ["cargo ", "git ", "cd ", "apt-get ", "rustup "];
@@ -191,13 +191,13 @@ fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> 
         let _ = printed.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    let code = wait(&mut child, PATIENCE);
+    let ended = wait(&mut child, PATIENCE);
     let printed = reading.join().unwrap_or_default();
     let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
     let told = || format!("line {}: $ {}\nprinted\n{printed}", step.line, step.command);
-    match code {
+    match ended {
         None => Err(format!("{}and did not end within {PATIENCE:?}", told())),
-        Some(code) if code != Some(exits) => Err(format!("{}and ended with {code:?}, not {exits}", told())),
+        Some(status) if status.code() != Some(exits) => Err(format!("{}and ended with {status}, not {exits}", told())),
         Some(_) if !matches(&step.output.join("\n"), &actual.join("\n")) => {
             Err(format!("{}but the document says\n{}", told(), step.output.join("\n")))
         }
@@ -277,7 +277,7 @@ $ exit 3
     fn each_untruth_is_told_with_its_line() {
         for (wrong, right, part) in [
             ("two …", "too …", "line 17: $ printf"),
-            ("exits 3", "exits 0", "line 32: $ exit 3\nprinted\nand ended with Some(3), not 0"),
+            ("exits 3", "exits 0", "line 32: $ exit 3\nprinted\nand ended with exit status: 3, not 0"),
             ("20\n$ exit", "21\n$ exit", "but the document says\n21"),
             ("three\n$", "three\nfour\n$", "but the document says"),
             ("$ git clone …", "$ rm x", "line 5: only what fetches or builds may be skipped"),

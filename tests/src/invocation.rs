@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::process;
 use crate::worker::Worker;
 
 /// Long enough for a loaded machine, short enough to see what hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command that is yet to run.
 pub struct Invocation {
@@ -62,13 +62,13 @@ impl Invocation {
         }
         let stdout = read_all(child.stdout.take());
         let stderr = read_all(child.stderr.take());
-        let code = wait(&mut child, self.most);
+        let ended = wait(&mut child, self.most);
         let printed = |from: &Receiver<String>| from.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
         let (stdout, stderr) = (printed(&stdout), printed(&stderr));
-        let Some(code) = code else {
+        let Some(status) = ended else {
             panic!("`{shown}` did not end within {:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---", self.most);
         };
-        Finished { shown, code, stdout, stderr }
+        Finished { shown, code: status.code(), stdout, stderr }
     }
 
     /// Starts it in the background; it is one that prints an event a line.
@@ -100,12 +100,12 @@ fn read_all(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
     receiver
 }
 
-/// The exit code, `Some(None)` after a signal; `None` if it had to be killed.
-pub(crate) fn wait(child: &mut Child, most: Duration) -> Option<Option<i32>> {
+/// How it ended; `None` if it had to be killed.
+pub(crate) fn wait(child: &mut Child, most: Duration) -> Option<ExitStatus> {
     let began = Instant::now();
     while began.elapsed() < most {
         if let Ok(Some(status)) = child.try_wait() {
-            return Some(status.code());
+            return Some(status);
         }
         thread::sleep(Duration::from_millis(2));
     }

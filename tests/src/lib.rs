@@ -2,7 +2,7 @@
 //! real `jobhost` in, with a private Redis server or a SQLite file. It knows no
 //! crate of the program; it sees what a user sees.
 
-#![expect(clippy::expect_used, clippy::print_stderr, reason = "a harness that cannot go on fails the test, and says why")]
+#![expect(clippy::expect_used, reason = "a harness that cannot go on fails the test, and says why")]
 
 mod artifacts;
 mod console;

@@ -93,9 +93,9 @@ impl RedisServer {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return false;
             }
-            let ours = client.get_connection_with_timeout(Duration::from_secs(1)).and_then(|mut connection| {
-                redis::cmd("INFO").arg("server").query::<String>(&mut connection)
-            });
+            let ours = client
+                .get_connection_with_timeout(Duration::from_secs(1))
+                .and_then(|mut connection| redis::cmd("INFO").arg("server").query::<String>(&mut connection));
             // Another server on this port is not ours.
             if ours.is_ok_and(|info| info.contains(&format!("process_id:{}\r", self.child.id()))) {
                 return true;

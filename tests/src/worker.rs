@@ -115,14 +115,14 @@ impl Worker {
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Finished {
-        let Some(code) = wait(&mut self.child, PATIENCE) else {
+        let Some(status) = wait(&mut self.child, PATIENCE) else {
             panic!("the worker did not end within {PATIENCE:?}: {}", self.story());
         };
         while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
             self.note(&line);
         }
-        let stdout = self.seen.iter().map(|(event, _)| format!("{event}\n")).collect();
-        Finished { shown: self.shown.clone(), code, stdout, stderr: self.complaints() }
+        let lines: Vec<_> = self.seen.iter().map(|(event, _)| event.to_string()).collect();
+        Finished { shown: self.shown.clone(), code: status.code(), stdout: lines.join("\n"), stderr: self.complaints() }
     }
 
     #[track_caller]

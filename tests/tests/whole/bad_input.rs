@@ -1,7 +1,7 @@
 //! Bad input: each gets one clear message that names the thing and the
 //! remedy, the documented exit code, and loses nothing.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use jobhost_tests::{Finished, Workplace, guest};
 
@@ -9,7 +9,7 @@ use crate::settings::{one_guest, quoted};
 
 /// Runs `run` with this plugin beside a waiting job, which must still wait afterwards.
 #[track_caller]
-fn refused_plugin(path: &PathBuf, parts: &[&str]) -> Finished {
+fn refused_plugin(path: &Path, parts: &[&str]) -> Finished {
     let place = Workplace::bare();
     place.jobhost(&["push", "copy_asset", "{}"]).run().success();
     let path = path.display().to_string();
@@ -24,7 +24,7 @@ fn refused_plugin(path: &PathBuf, parts: &[&str]) -> Finished {
 
 #[test]
 fn a_plugin_file_that_is_not_there_is_named() {
-    refused_plugin(&PathBuf::from("nowhere/copy_asset.wasm"), &["nowhere/copy_asset.wasm", "build", "path"]);
+    refused_plugin(Path::new("nowhere/copy_asset.wasm"), &["nowhere/copy_asset.wasm", "build", "path"]);
 }
 
 #[test]
@@ -104,7 +104,6 @@ on_both_stores! {
         for (payload, parts) in [
             ("{\"a\":1,", &["payload", "JSON"][..]),
             ("nonsense", &["payload", "JSON"]),
-            ("", &["payload", "JSON"]),
             ("[1]", &["payload", "array", "object"]),
             ("7", &["payload", "object"]),
             ("{} {}", &["payload"]),
@@ -172,12 +171,20 @@ fn a_store_address_with_a_typo_is_told_with_those_there_are() {
     let place = Workplace::bare();
     for url in ["reddis://127.0.0.1:6379/0", "jobhost.db", "mysql://localhost/x", "redis//localhost"] {
         for command in [&["info"][..], &["push", "X"], &["run"]] {
-            place.jobhost(command).arg("--store").arg(url).run()
+            place
+                .jobhost(command)
+                .arg("--store")
+                .arg(url)
+                .run()
                 .exits_with(2)
                 .complains_clearly(&[url, "redis://", "sqlite:"]);
         }
     }
-    place.jobhost(&["info", "--store", "redis://127.0.0.1:port/0"]).run().exits_with(2).complains_clearly(&["redis://"]);
+    place
+        .jobhost(&["info", "--store", "redis://127.0.0.1:port/0"])
+        .run()
+        .exits_with(2)
+        .complains_clearly(&["redis://"]);
     place.configure_with("store = \"reddis://x\"\n");
     place.jobhost(&["info"]).run().exits_with(2).complains_clearly(&["jobhost.toml:1:9", "reddis://x"]);
     assert_eq!(place.names(), ["jobhost.toml"], "no store was made");
@@ -211,7 +218,7 @@ fn a_sqlite_file_that_is_none_is_named_and_left_alone() {
     }
     assert!(place.read("jobhost.db").starts_with(b"this is somebody's letter"));
     let nowhere = place.jobhost(&["push", "X", "--store", "sqlite:no/such/folder/x.db"]).run();
-    nowhere.exits_with(69).complains_clearly(&["no/such/folder/x.db"]);
+    nowhere.exits_with(2).complains_clearly(&["no/such/folder", "create it"]);
 }
 
 /// Everything that is wrong with it has one line of the report.
@@ -258,7 +265,7 @@ const REPORT: &[&str] = &[
     ":20:11: plugins.copy_asset.grants.queues: there is no queue `wrok`; define [queues.wrok]; did you mean `work`?",
     "plugins.copy_asset.grants.fs[0].guest: expected an absolute path",
     "plugins.copy_asset.grants.fs[0].mode: expected \"ro\" or \"rw\", found the text \"rx\"",
-    ":23:20: unknown key `plugins.copy_asset.limit`; did you mean `limits`?",
+    ":23:21: unknown key `plugins.copy_asset.limit`; did you mean `limits`?",
 ];
 
 #[test]
@@ -292,7 +299,11 @@ fn broken_toml_is_told_with_its_line() {
     let place = Workplace::bare();
     place.configure_with("[queues.work\nttr = \"10m\"\n");
     place.jobhost(&["info"]).run().exits_with(2).complains_clearly(&["jobhost.toml:1:", "TOML"]);
-    place.jobhost(&["info", "--config", "nowhere.toml"]).run().exits_with(2).complains_clearly(&["nowhere.toml", "--config"]);
+    place
+        .jobhost(&["info", "--config", "nowhere.toml"])
+        .run()
+        .exits_with(2)
+        .complains_clearly(&["nowhere.toml", "--config"]);
 }
 
 #[test]
@@ -309,11 +320,12 @@ fn a_grant_of_a_folder_that_is_not_there_is_refused_before_anything_runs() {
 #[test]
 fn a_closed_hook_that_can_stop_nothing_and_a_hook_without_hooks_are_refused() {
     let place = Workplace::sqlite();
-    place.configure(&format!(
-        "[queues.work]\nhooks = [\"echo\"]\n[plugins.echo]\npath = {}\n",
-        quoted(&guest("echo"))
-    ));
+    place.configure(&format!("[queues.work]\nhooks = [\"echo\"]\n[plugins.echo]\npath = {}\n", quoted(&guest("echo"))));
     place.push("work", "echo", "{}");
-    place.jobhost(&["run"]).run().exits_with(2).complains_clearly(&["echo", "exports no hook", "queue `work`"]);
+    place.jobhost(&["run"]).run().exits_with(2).complains_clearly(&[
+        "plugin `echo`",
+        "exports no hook",
+        "queues.work.hooks",
+    ]);
     assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);
 }

@@ -2,7 +2,7 @@
 //! private Redis server or a SQLite file. What one part promises is tested in
 //! its crate.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails, and says what it measured")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 /// Makes of each function a test for each store.
 macro_rules! on_both_stores {

@@ -54,7 +54,8 @@ on_both_stores! {
 #[track_caller]
 fn check_lines(lines: &[&str], patterns: &[&str]) {
     let found: Vec<_> = lines.iter().map(|line| digits_as_zeros(line)).collect();
-    let fits = found.len() == patterns.len() && patterns.iter().zip(&found).all(|(pattern, line)| matches(pattern, line));
+    let fits =
+        found.len() == patterns.len() && patterns.iter().zip(&found).all(|(pattern, line)| matches(pattern, line));
     assert!(fits, "{found:#?}\nis not\n{patterns:#?}");
 }
 

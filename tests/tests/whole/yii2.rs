@@ -66,7 +66,10 @@ fn a_job_that_php_pushed_with_its_own_serializer_runs_with_its_public_properties
 fn what_is_pushed_here_is_what_yii2_would_have_stored() {
     let place = redis("echo", "ttr = \"5m\"");
     place.push("work", r"app\jobs\CopyAssetJob", r#"{"taskId":42}"#);
-    place.jobhost(&["push", r"app\jobs\CopyAssetJob", r#"{"taskId":43}"#, "--delay", "60s", "--ttr", "77s"]).run().success();
+    place
+        .jobhost(&["push", r"app\jobs\CopyAssetJob", r#"{"taskId":43}"#, "--delay", "60s", "--ttr", "77s"])
+        .run()
+        .success();
     assert_eq!(shared_keys(&place), ["delayed", "message_id", "messages", "waiting"]);
     let server = place.server();
     let key = |name: &str| format!("{CH}.{name}");

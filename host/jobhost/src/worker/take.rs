@@ -15,7 +15,9 @@ use super::outage::Outage;
 use crate::registry::QueueInForce;
 
 /// How long one wait for a new job lasts at most; then the queue is looked at.
-const WAIT_AT_MOST: Duration = Duration::from_secs(30);
+/// A wait does not end for a job that was stored with a delay, whoever did so;
+/// delays being whole seconds, a look a second learns of each before it is due.
+const WAIT_AT_MOST: Duration = Duration::from_secs(1);
 
 /// When a queue whose data cannot be used is looked at again.
 const BROKEN_PAUSE: Duration = Duration::from_secs(10);
