@@ -87,9 +87,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             _ if self.is_closed_pipe() => Exit::Success,
-            Self::NotSo(_) | Self::Stream { .. } | Self::Store(StoreError::Absent(_)) => {
-                Exit::NotSo
-            }
+            Self::NotSo(_) | Self::Stream { .. } | Self::Store(StoreError::Absent(_)) => Exit::NotSo,
             Self::Usage(_) | Self::Config(_) | Self::Store(StoreError::Invalid(_)) => Exit::Usage,
             Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
             Self::Bug(_) => Exit::Bug,
@@ -104,14 +102,8 @@ mod tests {
 
     #[test]
     fn errors_end_with_the_documented_codes() {
-        let stream = |kind: io::ErrorKind| CliError::Stream {
-            what: "standard output".into(),
-            error: kind.into(),
-        };
-        let unavailable = StoreError::Unavailable {
-            store: "redis://here".into(),
-            reason: "refused".into(),
-        };
+        let stream = |kind: io::ErrorKind| CliError::Stream { what: "standard output".into(), error: kind.into() };
+        let unavailable = StoreError::Unavailable { store: "redis://here".into(), reason: "refused".into() };
         for (error, code) in [
             (CliError::NotSo("x".into()), 1),
             (CliError::Usage("x".into()), 2),
@@ -126,9 +118,6 @@ mod tests {
         ] {
             assert_eq!(error.exit() as u8, code, "{error}");
         }
-        assert_eq!(
-            (Exit::Interrupted as u8, Exit::Terminated as u8),
-            (130, 143)
-        );
+        assert_eq!((Exit::Interrupted as u8, Exit::Terminated as u8), (130, 143));
     }
 }

@@ -10,12 +10,7 @@ use crate::config::parse_duration;
 
 /// Runs background jobs from Redis or SQLite, each in a WebAssembly sandbox.
 #[derive(Debug, Parser)]
-#[command(
-    name = "jobhost",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "jobhost", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -33,13 +28,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = "JOBHOST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where jobs are kept: redis://host:port/database or sqlite:path [default: sqlite:jobhost.db]
-    #[arg(
-        long,
-        global = true,
-        env = "JOBHOST_STORE",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "JOBHOST_STORE", value_name = "URL", hide_env_values = true)]
     pub store: Option<String>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
@@ -48,13 +37,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorWhen,
     /// How logs are written to stderr; `RUST_LOG` says which
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
 
@@ -213,12 +196,7 @@ pub struct ClearArgs {
     #[arg(value_name = "QUEUE", required_unless_present = "queue_option")]
     pub queue: Option<String>,
     /// The same as an option
-    #[arg(
-        long = "queue",
-        short = 'q',
-        value_name = "QUEUE",
-        conflicts_with = "queue"
-    )]
+    #[arg(long = "queue", short = 'q', value_name = "QUEUE", conflicts_with = "queue")]
     pub queue_option: Option<String>,
     /// Do not ask
     #[arg(long, short = 'y')]
@@ -364,9 +342,6 @@ mod tests {
     #[test]
     fn a_delay_without_unit_says_what_to_write() {
         let message = parse("push a --delay 5").unwrap_err().to_string();
-        assert!(
-            message.contains("`5` has no unit; write \"5s\""),
-            "{message}"
-        );
+        assert!(message.contains("`5` has no unit; write \"5s\""), "{message}");
     }
 }

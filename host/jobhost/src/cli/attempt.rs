@@ -23,14 +23,8 @@ pub(super) struct Body {
 impl Body {
     pub(super) fn read(body: &[u8]) -> Self {
         match envelope::decode(body) {
-            Ok(envelope) => Self {
-                name: envelope.name,
-                payload: Ok(envelope.payload),
-            },
-            Err(error) => Self {
-                name: String::new(),
-                payload: Err(error.to_string()),
-            },
+            Ok(envelope) => Self { name: envelope.name, payload: Ok(envelope.payload) },
+            Err(error) => Self { name: String::new(), payload: Err(error.to_string()) },
         }
     }
 
@@ -51,10 +45,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(paint: Paint, heading: &str) -> Self {
-        Self {
-            text: format!("{heading}\n"),
-            paint,
-        }
+        Self { text: format!("{heading}\n"), paint }
     }
 
     /// A line; nothing where the value is empty.
@@ -102,15 +93,9 @@ impl Lines {
         if let Some(waited) = record.waited_ms {
             self.add("waited", &human_duration(Duration::from_millis(waited)));
         }
-        self.add(
-            "ran for",
-            &human_duration(Duration::from_micros(record.duration_us)),
-        );
+        self.add("ran for", &human_duration(Duration::from_micros(record.duration_us)));
         if record.hooks_us > 0 {
-            self.add(
-                "hooks",
-                &human_duration(Duration::from_micros(record.hooks_us)),
-            );
+            self.add("hooks", &human_duration(Duration::from_micros(record.hooks_us)));
         }
         if record.peak_memory > 0 {
             self.add("memory", &human_bytes(record.peak_memory));
@@ -136,10 +121,7 @@ impl Lines {
         for (name, value) in &cause.details {
             self.add(&harmless_line(name), &harmless_line(value));
         }
-        self.add(
-            "given up",
-            &harmless_line(cause.given_up.as_deref().unwrap_or_default()),
-        );
+        self.add("given up", &harmless_line(cause.given_up.as_deref().unwrap_or_default()));
         self.add_block("backtrace", cause.backtrace.as_deref().unwrap_or_default());
         self.add_block("stderr", cause.stderr.as_deref().unwrap_or_default());
     }
@@ -149,11 +131,7 @@ impl Lines {
 pub(super) fn cause_line(cause: &Cause) -> String {
     let first = cause.message.lines().next().unwrap_or_default();
     let kind = cause_kind(cause);
-    let line = if first.is_empty() {
-        kind
-    } else {
-        format!("{kind}: {first}")
-    };
+    let line = if first.is_empty() { kind } else { format!("{kind}: {first}") };
     harmless_line(&line)
 }
 
@@ -168,19 +146,11 @@ pub(super) fn shortened(text: &str) -> String {
         return text.to_owned();
     }
     let end = text.floor_char_boundary(MAX_SHOWN);
-    format!(
-        "{}…\n({} in all; --json prints it whole)",
-        &text[..end],
-        human_bytes(text.len() as u64)
-    )
+    format!("{}…\n({} in all; --json prints it whole)", &text[..end], human_bytes(text.len() as u64))
 }
 
 fn cause_kind(cause: &Cause) -> String {
-    if cause.code.is_empty() {
-        cause.kind.clone()
-    } else {
-        format!("{} {}", cause.kind, cause.code)
-    }
+    if cause.code.is_empty() { cause.kind.clone() } else { format!("{} {}", cause.kind, cause.code) }
 }
 
 #[cfg(test)]
@@ -195,24 +165,15 @@ mod tests {
             message: "list is\u{1b}[1m empty\nmore".into(),
             ..Cause::default()
         };
-        assert_eq!(
-            cause_line(&cause),
-            "returned 35020: list is\\u{1b}[1m empty"
-        );
-        let bare = Cause {
-            kind: "unhandled".into(),
-            ..Cause::default()
-        };
+        assert_eq!(cause_line(&cause), "returned 35020: list is\\u{1b}[1m empty");
+        let bare = Cause { kind: "unhandled".into(), ..Cause::default() };
         assert_eq!(cause_line(&bare), "unhandled");
     }
 
     #[test]
     fn a_long_payload_is_cut_between_characters() {
         let shown = shortened(&"é".repeat(MAX_SHOWN));
-        assert!(
-            shown.ends_with("(8.0 KiB in all; --json prints it whole)"),
-            "{shown}"
-        );
+        assert!(shown.ends_with("(8.0 KiB in all; --json prints it whole)"), "{shown}");
         assert_eq!(shortened("{}"), "{}");
     }
 

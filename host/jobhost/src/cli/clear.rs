@@ -10,19 +10,12 @@ use super::output::{Output, ask};
 use super::{load_to_look, open_to_look};
 use crate::exit::{CliError, Exit};
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    args: &ClearArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, args: &ClearArgs, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     let wanted = args.queue.as_deref().or(args.queue_option.as_deref());
     let queue = one_queue(&config, wanted)?;
     if !args.yes && !confirmed(&queue.name)? {
-        return Err(CliError::NotSo(format!(
-            "queue `{}` was not cleared",
-            queue.name
-        )));
+        return Err(CliError::NotSo(format!("queue `{}` was not cleared", queue.name)));
     }
     let removed = match open_to_look(&config).await? {
         Some(store) => store.clear(&queue.channel).await?,
@@ -42,17 +35,12 @@ fn confirmed(queue: &str) -> Result<bool, CliError> {
             "clearing `{queue}` removes all its jobs; say --yes where there is no terminal to ask"
         )));
     }
-    ask(&format!(
-        "Remove all waiting, delayed and reserved jobs of {queue}? (yes|no) [no]: "
-    ));
+    ask(&format!("Remove all waiting, delayed and reserved jobs of {queue}? (yes|no) [no]: "));
     let mut answer = String::new();
     stdin
         .lock()
         .read_line(&mut answer)
-        .map_err(|error| CliError::Stream {
-            what: "the answer cannot be read".to_owned(),
-            error,
-        })?;
+        .map_err(|error| CliError::Stream { what: "the answer cannot be read".to_owned(), error })?;
     Ok(is_yes(&answer))
 }
 

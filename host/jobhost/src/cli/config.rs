@@ -9,21 +9,12 @@ use serde_json::json;
 use super::args::{ConfigCommand, GlobalArgs};
 use super::output::{Output, Paint};
 use super::request;
-use crate::config::{
-    Config, FsMode, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size,
-};
+use crate::config::{Config, FsMode, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
 use crate::exit::{CliError, Exit};
 
-pub(super) fn run(
-    global: &GlobalArgs,
-    command: ConfigCommand,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {
     let ConfigCommand::Check = command;
-    let request = Request {
-        check_paths: true,
-        ..request(global)
-    };
+    let request = Request { check_paths: true, ..request(global) };
     match load(&request) {
         Ok(config) => {
             output.answer(&document(&config), |paint| summary(&config, *paint))?;
@@ -32,14 +23,11 @@ pub(super) fn run(
         Err(error) => {
             let document = json!({ "ok": false, "problems": error.problems });
             output.answer(&document, |paint| {
-                error
-                    .problems
-                    .iter()
-                    .fold(String::new(), |mut text, problem| {
-                        let place = paint.bad(&problem.place.to_string());
-                        let _ = writeln!(text, "{place}: {}", problem.message);
-                        text
-                    })
+                error.problems.iter().fold(String::new(), |mut text, problem| {
+                    let place = paint.bad(&problem.place.to_string());
+                    let _ = writeln!(text, "{place}: {}", problem.message);
+                    text
+                })
             })?;
             Ok(Exit::NotSo)
         }
@@ -84,10 +72,8 @@ fn document(config: &Config) -> serde_json::Value {
 }
 
 fn summary(config: &Config, paint: Paint) -> String {
-    let source = config.source.as_ref().map_or_else(
-        || "no file, the defaults".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let source =
+        config.source.as_ref().map_or_else(|| "no file, the defaults".to_owned(), |path| path.display().to_string());
     let mut text = lines(
         paint,
         "",
@@ -117,12 +103,7 @@ fn queue_lines(queue: &QueueConfig) -> Vec<(&'static str, String)> {
         ("attempts", queue.attempts.to_string()),
         (
             "backoff",
-            format!(
-                "{} to {}, times {}",
-                show_duration(backoff.initial),
-                show_duration(backoff.max),
-                backoff.factor
-            ),
+            format!("{} to {}, times {}", show_duration(backoff.initial), show_duration(backoff.max), backoff.factor),
         ),
         ("hooks", queue.hooks.join(", ")),
         (
@@ -142,11 +123,8 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         Jobs::All => "all that no other plugin handles".to_owned(),
         Jobs::Named(names) => names.join(", "),
     };
-    let mut lines = vec![
-        ("path", plugin.path.display().to_string()),
-        ("jobs", jobs),
-        ("memory", show_size(plugin.limits.memory)),
-    ];
+    let mut lines =
+        vec![("path", plugin.path.display().to_string()), ("jobs", jobs), ("memory", show_size(plugin.limits.memory))];
     lines.extend(plugin.grants.fs.iter().map(|grant| {
         let mode = match grant.mode {
             FsMode::ReadOnly => "read only",
@@ -163,11 +141,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
 fn lines(paint: Paint, indent: &str, lines: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (label, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = writeln!(
-            text,
-            "{indent}{} {value}",
-            paint.label(&format!("{label}:"))
-        );
+        let _ = writeln!(text, "{indent}{} {value}", paint.label(&format!("{label}:")));
     }
     text
 }

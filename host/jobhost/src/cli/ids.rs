@@ -21,10 +21,7 @@ pub struct FullId {
 impl FullId {
     /// A job of this queue.
     pub fn new(queue: &QueueConfig, id: JobId) -> Self {
-        Self {
-            queue: queue.name.clone(),
-            id,
-        }
+        Self { queue: queue.name.clone(), id }
     }
 }
 
@@ -53,10 +50,7 @@ pub fn find_queue<'c>(config: &'c Config, name: &str) -> Result<&'c QueueConfig,
 }
 
 /// The queues of these names, each once; all where none is named.
-pub fn find_queues<'c>(
-    config: &'c Config,
-    wanted: &[String],
-) -> Result<Vec<&'c QueueConfig>, CliError> {
+pub fn find_queues<'c>(config: &'c Config, wanted: &[String]) -> Result<Vec<&'c QueueConfig>, CliError> {
     if wanted.is_empty() {
         return Ok(config.queues.iter().collect());
     }
@@ -71,17 +65,11 @@ pub fn find_queues<'c>(
 }
 
 /// The queue that is meant: the one named, or the only one there is.
-pub fn one_queue<'c>(
-    config: &'c Config,
-    wanted: Option<&str>,
-) -> Result<&'c QueueConfig, CliError> {
+pub fn one_queue<'c>(config: &'c Config, wanted: Option<&str>) -> Result<&'c QueueConfig, CliError> {
     match (wanted, config.queues.as_slice()) {
         (Some(name), _) => find_queue(config, name),
         (None, [only]) => Ok(only),
-        (None, _) => Err(CliError::Usage(format!(
-            "which queue is meant? name it with --queue: {}",
-            names(config)
-        ))),
+        (None, _) => Err(CliError::Usage(format!("which queue is meant? name it with --queue: {}", names(config)))),
     }
 }
 
@@ -106,42 +94,25 @@ pub fn find_job<'c>(
     Ok((queue, parse_id(number)?))
 }
 
-fn queue_of_bare<'c>(
-    config: &'c Config,
-    wanted: Option<&str>,
-    id: JobId,
-) -> Result<&'c QueueConfig, CliError> {
+fn queue_of_bare<'c>(config: &'c Config, wanted: Option<&str>, id: JobId) -> Result<&'c QueueConfig, CliError> {
     match (wanted, config.queues.as_slice()) {
         (Some(name), _) => find_queue(config, name),
         (None, [only]) => Ok(only),
         (None, queues) => {
-            let candidates: Vec<_> = queues
-                .iter()
-                .map(|queue| FullId::new(queue, id).to_string())
-                .collect();
-            Err(CliError::Usage(format!(
-                "job `{id}` of which queue? write {}",
-                candidates.join(" or ")
-            )))
+            let candidates: Vec<_> = queues.iter().map(|queue| FullId::new(queue, id).to_string()).collect();
+            Err(CliError::Usage(format!("job `{id}` of which queue? write {}", candidates.join(" or "))))
         }
     }
 }
 
 fn parse_id(text: &str) -> Result<JobId, CliError> {
     text.parse().map_err(|_| {
-        CliError::Usage(format!(
-            "`{}` is not a job id; ids are such as copy-asset/1 or 1",
-            text.escape_debug()
-        ))
+        CliError::Usage(format!("`{}` is not a job id; ids are such as copy-asset/1 or 1", text.escape_debug()))
     })
 }
 
 fn names(config: &Config) -> String {
-    let names: Vec<_> = config
-        .queues
-        .iter()
-        .map(|queue| queue.name.as_str())
-        .collect();
+    let names: Vec<_> = config.queues.iter().map(|queue| queue.name.as_str()).collect();
     names.join(", ")
 }
 
@@ -155,11 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jobhost.toml");
         std::fs::write(&file, text).unwrap();
-        load(&Request {
-            config: Some(file),
-            ..Request::default()
-        })
-        .unwrap()
+        load(&Request { config: Some(file), ..Request::default() }).unwrap()
     }
 
     fn usage<T: fmt::Debug>(result: Result<T, CliError>) -> String {
@@ -178,31 +145,17 @@ mod tests {
         assert!(find_job(&two, None, "copy-asset/7").is_ok());
         assert!(find_job(&two, Some("copy-asset"), "7").is_ok());
         let message = usage(find_job(&two, None, "7"));
-        assert!(
-            message.contains("copy-asset/7 or upload-asset/7"),
-            "{message}"
-        );
+        assert!(message.contains("copy-asset/7 or upload-asset/7"), "{message}");
     }
 
     #[test]
     fn a_wrong_id_is_wrong_usage() {
         let two = config("[queues.a]\n[queues.b]");
-        for text in [
-            "a/",
-            "a/0",
-            "a/x",
-            "a/01",
-            "a/-1",
-            "",
-            "a/99999999999999999999",
-        ] {
+        for text in ["a/", "a/0", "a/x", "a/01", "a/-1", "", "a/99999999999999999999"] {
             usage(find_job(&two, None, text));
         }
         let message = usage(find_job(&two, Some("b"), "a/1"));
-        assert!(
-            message.contains("`a/1` is not a job of queue `b`"),
-            "{message}"
-        );
+        assert!(message.contains("`a/1` is not a job of queue `b`"), "{message}");
     }
 
     #[test]

@@ -11,11 +11,7 @@ use super::output::{Output, Paint};
 use super::{load_to_look, open_to_look};
 use crate::exit::{CliError, Exit};
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    args: InfoArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, args: InfoArgs, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     let wanted = [args.queues, args.more_queues].concat();
     let queues = find_queues(&config, &wanted)?;
@@ -28,13 +24,8 @@ pub(super) async fn run(
         };
         counts.push((queue.name.as_str(), counted));
     }
-    let by_queue: Map<_, _> = counts
-        .iter()
-        .map(|(name, counts)| ((*name).to_owned(), json!(counts)))
-        .collect();
-    output.answer(&json!({ "queues": by_queue }), |paint| {
-        text(&counts, *paint)
-    })?;
+    let by_queue: Map<_, _> = counts.iter().map(|(name, counts)| ((*name).to_owned(), json!(counts))).collect();
+    output.answer(&json!({ "queues": by_queue }), |paint| text(&counts, *paint))?;
     Ok(Exit::Success)
 }
 
@@ -67,15 +58,9 @@ mod tests {
 
     #[test]
     fn one_queue_is_printed_like_yii2_prints_it() {
-        let counts = Counts {
-            done: 1,
-            ..Counts::default()
-        };
+        let counts = Counts { done: 1, ..Counts::default() };
         assert_eq!(
-            text(
-                &[("copy-asset", counts)],
-                Paint::new(ColorWhen::Never, false, false)
-            ),
+            text(&[("copy-asset", counts)], Paint::new(ColorWhen::Never, false, false)),
             "Jobs\n- waiting: 0\n- delayed: 0\n- reserved: 0\n- done: 1\n- failed: 0\n"
         );
     }
@@ -83,10 +68,7 @@ mod tests {
     #[test]
     fn several_queues_have_headings() {
         let counts = Counts::default();
-        let printed = text(
-            &[("a", counts), ("b", counts)],
-            Paint::new(ColorWhen::Never, false, false),
-        );
+        let printed = text(&[("a", counts), ("b", counts)], Paint::new(ColorWhen::Never, false, false));
         assert!(printed.starts_with("a\nJobs\n- waiting: 0\n"), "{printed}");
         assert!(printed.contains("- failed: 0\n\nb\nJobs\n"), "{printed}");
     }

@@ -12,15 +12,10 @@ const DEFAULT_FILTER: &str = "warn,jobhost=info,jobhost_queue=info,jobhost_runti
 
 /// Starts logging. A wrong `RUST_LOG` is wrong usage.
 pub(super) fn start(global: &GlobalArgs) -> Result<(), CliError> {
-    let wanted = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|wanted| !wanted.is_empty());
-    let filter =
-        EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
-            CliError::Usage(format!(
-                "RUST_LOG cannot be read: {error}; write it as RUST_LOG=jobhost=debug"
-            ))
-        })?;
+    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
+    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
+        CliError::Usage(format!("RUST_LOG cannot be read: {error}; write it as RUST_LOG=jobhost=debug"))
+    })?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = match global.color {
         ColorWhen::Always => true,

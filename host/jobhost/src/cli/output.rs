@@ -24,23 +24,12 @@ impl Output {
     /// By the options, the environment and whether stdout is a terminal.
     pub fn new(global: &GlobalArgs) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            json: global.json,
-            paint: Paint::new(global.color, no_color, io::stdout().is_terminal()),
-        }
+        Self { json: global.json, paint: Paint::new(global.color, no_color, io::stdout().is_terminal()) }
     }
 
     /// Prints one of the two forms of an answer.
-    pub fn answer(
-        &self,
-        document: &impl Serialize,
-        text: impl FnOnce(&Paint) -> String,
-    ) -> Result<(), CliError> {
-        if self.json {
-            self.document(document)
-        } else {
-            self.text(&text(&self.paint))
-        }
+    pub fn answer(&self, document: &impl Serialize, text: impl FnOnce(&Paint) -> String) -> Result<(), CliError> {
+        if self.json { self.document(document) } else { self.text(&text(&self.paint)) }
     }
 
     /// Prints a JSON document and ends its line.
@@ -57,10 +46,7 @@ impl Output {
         stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
-            .map_err(|error| CliError::Stream {
-                what: "standard output".to_owned(),
-                error,
-            })
+            .map_err(|error| CliError::Stream { what: "standard output".to_owned(), error })
     }
 
     /// Whether JSON is wanted.
@@ -120,11 +106,7 @@ impl Paint {
     }
 
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.on && !text.is_empty() {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.on && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
@@ -156,10 +138,7 @@ fn time_in(at: UnixMillis, zone: TimeZone) -> String {
     i64::try_from(at)
         .ok()
         .and_then(|at| Timestamp::from_millisecond(at).ok())
-        .map_or_else(
-            || format!("{at} ms"),
-            |at| at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
+        .map_or_else(|| format!("{at} ms"), |at| at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// A duration for people: `249 ms`, `2.5 s`, `3 min 20 s`, `4 h 5 min`.
@@ -203,24 +182,15 @@ mod tests {
 
     #[test]
     fn a_jobs_text_cannot_steer_the_terminal() {
-        assert_eq!(
-            harmless("a\u{1b}[2Jb\u{7f}\n\tc"),
-            "a\\u{1b}[2Jb\\u{7f}\n\tc"
-        );
+        assert_eq!(harmless("a\u{1b}[2Jb\u{7f}\n\tc"), "a\\u{1b}[2Jb\\u{7f}\n\tc");
         assert_eq!(harmless("é 😀"), "é 😀");
         assert_eq!(harmless_line("a\nb\tc\r"), "a b c\\r");
     }
 
     #[test]
     fn times_are_printed_like_yii2_prints_them() {
-        assert_eq!(
-            time_in(1_795_368_234_567, TimeZone::UTC),
-            "2026-11-22 17:23:54"
-        );
-        assert_eq!(
-            time_in(UnixMillis::MAX, TimeZone::UTC),
-            "18446744073709551615 ms"
-        );
+        assert_eq!(time_in(1_795_368_234_567, TimeZone::UTC), "2026-11-22 17:23:54");
+        assert_eq!(time_in(UnixMillis::MAX, TimeZone::UTC), "18446744073709551615 ms");
     }
 
     #[test]

@@ -5,9 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::exit::CliError;
-
-/// The longest payload that is accepted, in bytes.
-pub const MAX_PAYLOAD: usize = 1 << 20;
+use crate::push::MAX_PAYLOAD;
 
 /// Reads the payload. It is text of at most [`MAX_PAYLOAD`] bytes; whether it
 /// is JSON is for the envelope to say.
@@ -24,8 +22,7 @@ pub fn read_payload(argument: Option<&str>) -> Result<String, CliError> {
 
 /// Opens a file that the command line names.
 pub(super) fn open_file(path: &Path) -> Result<File, CliError> {
-    File::open(path)
-        .map_err(|error| CliError::Usage(format!("{} cannot be read: {error}", path.display())))
+    File::open(path).map_err(|error| CliError::Usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// Whether a payload is short enough.
@@ -47,9 +44,7 @@ fn read_from(source: impl Read, name: &str) -> Result<String, CliError> {
     check_length(&format!("the payload from {name}"), bytes.len())?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        CliError::Usage(format!(
-            "the payload from {name} is not UTF-8 text, first at byte {at}"
-        ))
+        CliError::Usage(format!("the payload from {name} is not UTF-8 text, first at byte {at}"))
     })
 }
 
@@ -81,16 +76,8 @@ mod tests {
     #[test]
     fn a_missing_file_and_wrong_text_are_named() {
         let message = read_payload(Some("@nowhere.json")).unwrap_err().to_string();
-        assert!(
-            message.starts_with("nowhere.json cannot be read"),
-            "{message}"
-        );
-        let message = read_from(&b"{\"\xff\":1}"[..], "stdin")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("not UTF-8 text, first at byte 2"),
-            "{message}"
-        );
+        assert!(message.starts_with("nowhere.json cannot be read"), "{message}");
+        let message = read_from(&b"{\"\xff\":1}"[..], "stdin").unwrap_err().to_string();
+        assert!(message.contains("not UTF-8 text, first at byte 2"), "{message}");
     }
 }

@@ -6,7 +6,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-use jobhost_queue::{JobId, NewJob, Pushed, Store, StoreError, Token, envelope};
+use jobhost_queue::{JobId, NewJob, Pushed, Store, StoreError, Token};
+use jobhost_runtime::types::{JobDraft, PushError};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -14,10 +15,12 @@ use serde_json::value::RawValue;
 use super::args::{GlobalArgs, PushArgs};
 use super::ids::{FullId, one_queue};
 use super::output::Output;
-use super::payload::{MAX_PAYLOAD, check_length, open_file, read_payload};
+use super::payload::{check_length, open_file, read_payload};
 use super::{load_to_look, open};
 use crate::config::{Config, QueueConfig, parse_duration};
 use crate::exit::{CliError, Exit};
+use crate::host::pusher;
+use crate::push::MAX_PAYLOAD;
 
 /// Jobs that are stored in one step, all or none.
 const STEP: usize = 1000;
@@ -27,11 +30,7 @@ const MAX_LINE: usize = MAX_PAYLOAD + 4096;
 /// before any is stored.
 const MAX_BATCH: usize = 1 << 30;
 /// Times between tries of a step whose answer was lost.
-const PAUSES: [Duration; 3] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-];
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// A job as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +44,7 @@ struct Draft {
     ttr: Option<Duration>,
 }
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    args: PushArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, args: PushArgs, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     let queue = one_queue(&config, args.queue.as_deref())?;
     let drafts = read_drafts(&args)?;
@@ -66,15 +61,8 @@ pub(super) async fn run(
 
 /// Checks all jobs, then stores them in steps, each all or none. The store is
 /// not opened, let alone created, for a job that cannot be stored.
-async fn store_jobs(
-    config: &Config,
-    queue: &QueueConfig,
-    drafts: &[Draft],
-) -> Result<Vec<JobId>, CliError> {
-    let jobs = drafts
-        .iter()
-        .map(|draft| job_of(draft, queue))
-        .collect::<Result<Vec<_>, _>>()?;
+async fn store_jobs(config: &Config, queue: &QueueConfig, drafts: &[Draft]) -> Result<Vec<JobId>, CliError> {
+    let jobs = prepare(config, queue, drafts).await?;
     let store = open(config).await?;
     let mut ids = Vec::with_capacity(jobs.len());
     for step in jobs.chunks(STEP) {
@@ -82,17 +70,10 @@ async fn store_jobs(
             Ok(stored) => ids.extend(stored),
             Err(error) if ids.is_empty() => return Err(error.into()),
             Err(error) => {
-                let from = drafts
-                    .get(ids.len())
-                    .and_then(|draft| draft.line)
-                    .unwrap_or(0);
+                let from = drafts.get(ids.len()).and_then(|draft| draft.line).unwrap_or(0);
                 let (first, last) = (ids.first(), ids.last());
                 let range = first.zip(last).map_or_else(String::new, |(first, last)| {
-                    format!(
-                        " ({} to {})",
-                        FullId::new(queue, *first),
-                        FullId::new(queue, *last)
-                    )
+                    format!(" ({} to {})", FullId::new(queue, *first), FullId::new(queue, *last))
                 });
                 let message = format!(
                     "{} of {} jobs are stored{range}, those from line {from} on are not: {error}",
@@ -111,20 +92,14 @@ async fn store_jobs(
 
 /// Stores one step. Where the answer was lost it is sent again with its
 /// token, so that nothing is stored twice.
-async fn push_step(
-    store: &dyn Store,
-    queue: &QueueConfig,
-    jobs: &[NewJob],
-) -> Result<Vec<JobId>, StoreError> {
+async fn push_step(store: &dyn Store, queue: &QueueConfig, jobs: &[NewJob]) -> Result<Vec<JobId>, StoreError> {
     let token = Token::random();
     let mut pauses = PAUSES.into_iter();
     loop {
         match store.push(&queue.channel, token.clone(), None, jobs).await {
             Ok(Pushed::Stored(ids)) => return Ok(ids),
             Ok(Pushed::Lost) => {
-                return Err(StoreError::invalid(
-                    "the store asked for a lease that a push has not",
-                ));
+                return Err(StoreError::invalid("the store asked for a lease that a push has not"));
             }
             Err(error) => match pauses.next().filter(|_| error.is_transient()) {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -134,25 +109,46 @@ async fn push_step(
     }
 }
 
-/// What is stored for a draft.
-fn job_of(draft: &Draft, queue: &QueueConfig) -> Result<NewJob, CliError> {
-    let place = draft
-        .line
-        .map(|line| format!("line {line}: "))
-        .unwrap_or_default();
-    let wrong = |why: String| CliError::Usage(format!("{place}{why}"));
-    let body =
-        envelope::encode(&draft.name, &draft.payload).map_err(|error| wrong(error.to_string()))?;
-    let ttr = match draft.ttr {
-        Some(ttr) => seconds_of_ttr(ttr).map_err(wrong)?,
-        None => queue.ttr,
-    };
-    let job = NewJob {
-        delay: draft.delay,
-        ..NewJob::new(body, ttr)
-    };
-    job.check().map_err(|error| wrong(error.to_string()))?;
-    Ok(job)
+/// What is to be stored, after the queue's before-push hooks and the handlers'
+/// get-ttr were asked.
+async fn prepare(config: &Config, queue: &QueueConfig, drafts: &[Draft]) -> Result<Vec<NewJob>, CliError> {
+    let mut names: Vec<_> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let ttr_given = drafts.iter().all(|draft| draft.ttr.is_some());
+    let pusher = pusher(config, queue, &names, ttr_given).await?;
+    let mut jobs = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let prepared = pusher.prepare(job_draft(draft, queue)?).await;
+        jobs.push(prepared.map_err(|error| refused(draft, error))?.job);
+    }
+    Ok(jobs)
+}
+
+fn job_draft(draft: &Draft, queue: &QueueConfig) -> Result<JobDraft, CliError> {
+    let ttr = draft.ttr.map(seconds_of_ttr).transpose();
+    Ok(JobDraft {
+        queue: queue.name.clone(),
+        name: draft.name.clone(),
+        payload: draft.payload.clone(),
+        delay: Some(u64::try_from(draft.delay.as_millis()).unwrap_or(u64::MAX)).filter(|delay| *delay > 0),
+        ttr: ttr.map_err(|why| CliError::Usage(format!("{}{why}", place(draft))))?,
+        metadata: Vec::new(),
+    })
+}
+
+fn refused(draft: &Draft, error: PushError) -> CliError {
+    let place = place(draft);
+    match error {
+        PushError::Invalid(why) => CliError::Usage(format!("{place}{why}")),
+        PushError::Rejected(why) | PushError::Denied(why) | PushError::Unavailable(why) => {
+            CliError::NotSo(format!("{place}the job was refused: {why}; nothing was stored"))
+        }
+    }
+}
+
+fn place(draft: &Draft) -> String {
+    draft.line.map(|line| format!("line {line}: ")).unwrap_or_default()
 }
 
 /// Whole seconds, rounded up.
@@ -202,8 +198,7 @@ fn read_batch(mut source: impl BufRead, args: &PushArgs) -> Result<Vec<Draft>, C
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let draft = read_draft(&text, number, args)
-            .map_err(|why| CliError::Usage(format!("line {number}: {why}")))?;
+        let draft = read_draft(&text, number, args).map_err(|why| CliError::Usage(format!("line {number}: {why}")))?;
         total += draft.payload.len() + draft.name.len();
         if total > MAX_BATCH {
             return Err(CliError::Usage(format!(
@@ -220,11 +215,12 @@ fn read_draft(text: &str, number: usize, args: &PushArgs) -> Result<Draft, Strin
         let why = error.to_string();
         // It is a line of its own that was parsed: only the column says something.
         let why = why.replace(" at line 1 column ", " at column ");
-        format!("{why}; write an object such as {{\"name\":\"copy_asset\",\"payload\":{{\"task_id\":2}},\"delay\":\"5m\"}}")
+        format!(
+            "{why}; write an object such as {{\"name\":\"copy_asset\",\"payload\":{{\"task_id\":2}},\"delay\":\"5m\"}}"
+        )
     })?;
     let duration = |key: &str, text: Option<String>| {
-        text.map(|text| parse_duration(&text).map_err(|why| format!("{key}: {why}")))
-            .transpose()
+        text.map(|text| parse_duration(&text).map_err(|why| format!("{key}: {why}"))).transpose()
     };
     let payload = line.payload.map_or("{}", RawValue::get);
     check_length("the payload", payload.len()).map_err(|error| error.to_string())?;
@@ -232,9 +228,7 @@ fn read_draft(text: &str, number: usize, args: &PushArgs) -> Result<Draft, Strin
         line: Some(number),
         name: line.name,
         payload: payload.to_owned(),
-        delay: duration("delay", line.delay)?
-            .or(args.delay)
-            .unwrap_or_default(),
+        delay: duration("delay", line.delay)?.or(args.delay).unwrap_or_default(),
         ttr: duration("ttr", line.ttr)?.or(args.ttr),
     })
 }
@@ -250,9 +244,7 @@ fn read_line(source: &mut impl BufRead, number: usize) -> Result<Option<String>,
         return Ok(None);
     }
     if bytes.len() > MAX_LINE {
-        return Err(wrong(format!(
-            "it has more than {MAX_LINE} bytes; is there one JSON object on each line?"
-        )));
+        return Err(wrong(format!("it has more than {MAX_LINE} bytes; is there one JSON object on each line?")));
     }
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -271,15 +263,11 @@ mod tests {
 
     #[test]
     fn a_batch_has_a_job_on_each_line() {
-        let drafts = batch(
-            "{\"name\":\"a\"}\n\n{\"name\":\"b\",\"payload\":{\"x\": 1.0e+2},\"delay\":\"5m\",\"ttr\":\"90s\"}",
-        )
-        .unwrap();
+        let drafts =
+            batch("{\"name\":\"a\"}\n\n{\"name\":\"b\",\"payload\":{\"x\": 1.0e+2},\"delay\":\"5m\",\"ttr\":\"90s\"}")
+                .unwrap();
         assert_eq!(drafts.len(), 2);
-        assert_eq!(
-            (drafts[0].line, drafts[0].payload.as_str()),
-            (Some(1), "{}")
-        );
+        assert_eq!((drafts[0].line, drafts[0].payload.as_str()), (Some(1), "{}"));
         assert_eq!(drafts[0].ttr, None);
         assert_eq!(drafts[1].line, Some(3));
         assert_eq!(drafts[1].payload, "{\"x\": 1.0e+2}");
@@ -289,16 +277,9 @@ mod tests {
 
     #[test]
     fn options_hold_where_a_line_says_nothing() {
-        let args = PushArgs {
-            delay: Some(Duration::from_secs(7)),
-            ttr: Some(Duration::from_secs(8)),
-            ..PushArgs::default()
-        };
-        let drafts = read_batch(
-            &b"{\"name\":\"a\"}\n{\"name\":\"b\",\"delay\":\"1s\"}"[..],
-            &args,
-        )
-        .unwrap();
+        let args =
+            PushArgs { delay: Some(Duration::from_secs(7)), ttr: Some(Duration::from_secs(8)), ..PushArgs::default() };
+        let drafts = read_batch(&b"{\"name\":\"a\"}\n{\"name\":\"b\",\"delay\":\"1s\"}"[..], &args).unwrap();
         assert_eq!(drafts[0].delay, Duration::from_secs(7));
         assert_eq!(drafts[1].delay, Duration::from_secs(1));
         assert_eq!(drafts[1].ttr, Some(Duration::from_secs(8)));
@@ -311,10 +292,7 @@ mod tests {
             ("{\"name\":\"a\"}\nnope", ["line 2: ", "column 2"]),
             ("{\"payload\":{}}", ["line 1: ", "`name`"]),
             ("{\"name\":\"a\",\"delay\":5}", ["line 1: ", "string"]),
-            (
-                "{\"name\":\"a\",\"delay\":\"5\"}",
-                ["line 1: delay: ", "\"5s\""],
-            ),
+            ("{\"name\":\"a\",\"delay\":\"5\"}", ["line 1: delay: ", "\"5s\""]),
             ("{\"name\":\"a\",\"name\":\"b\"}", ["line 1: ", "duplicate"]),
         ] {
             let message = batch(text).unwrap_err().to_string();
@@ -322,44 +300,26 @@ mod tests {
                 assert!(message.contains(part), "{text}: {message}");
             }
         }
-        let long = format!(
-            "{{\"name\":\"a\",\"payload\":{{\"x\":\"{}\"}}}}",
-            "x".repeat(MAX_LINE)
-        );
-        assert!(
-            batch(&long)
-                .unwrap_err()
-                .to_string()
-                .contains("line 1: it has more than")
-        );
+        let long = format!("{{\"name\":\"a\",\"payload\":{{\"x\":\"{}\"}}}}", "x".repeat(MAX_LINE));
+        assert!(batch(&long).unwrap_err().to_string().contains("line 1: it has more than"));
     }
 
-    #[test]
-    fn a_job_takes_its_ttr_from_the_option_or_the_queue() {
+    #[tokio::test]
+    async fn a_job_takes_its_ttr_from_the_option_or_the_queue() {
         let folder = tempfile::tempdir().unwrap();
-        let config = load(&Request {
-            folder: folder.path().to_owned(),
-            ..Request::default()
-        })
-        .unwrap();
-        let mut draft = batch("{\"name\":\"app/a\",\"payload\":{\"x\":1}}")
-            .unwrap()
-            .remove(0);
-        let job = job_of(&draft, &config.queues[0]).unwrap();
-        assert_eq!(
-            (job.ttr, job.body.as_slice()),
-            (300, &br#"{"class":"app\/a","x":1}"#[..])
-        );
+        let config = load(&Request { folder: folder.path().to_owned(), ..Request::default() }).unwrap();
+        let prepare = async |draft: &Draft| prepare(&config, &config.queues[0], std::slice::from_ref(draft)).await;
+        let mut draft = batch("{\"name\":\"app/a\",\"payload\":{\"x\":1}}").unwrap().remove(0);
+        let jobs = prepare(&draft).await.unwrap();
+        assert_eq!((jobs[0].ttr, jobs[0].body.as_slice()), (300, &br#"{"class":"app\/a","x":1}"#[..]));
         draft.ttr = Some(Duration::from_millis(1500));
-        assert_eq!(job_of(&draft, &config.queues[0]).unwrap().ttr, 2);
+        assert_eq!(prepare(&draft).await.unwrap()[0].ttr, 2);
         draft.ttr = Some(Duration::ZERO);
-        let message = job_of(&draft, &config.queues[0]).unwrap_err().to_string();
+        let message = prepare(&draft).await.unwrap_err().to_string();
         assert!(message.starts_with("line 1: a ttr of 0"), "{message}");
+        draft.ttr = None;
         draft.payload = "[]".into();
-        let message = job_of(&draft, &config.queues[0]).unwrap_err().to_string();
-        assert!(
-            message.starts_with("line 1: the payload is an array"),
-            "{message}"
-        );
+        let message = prepare(&draft).await.unwrap_err().to_string();
+        assert!(message.starts_with("line 1: the payload is an array"), "{message}");
     }
 }

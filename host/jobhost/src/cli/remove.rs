@@ -8,11 +8,7 @@ use super::output::Output;
 use super::{load_to_look, open_to_look};
 use crate::exit::{CliError, Exit};
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    args: &RemoveArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, args: &RemoveArgs, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     let (queue, id) = find_job(&config, args.queue.as_deref(), &args.id)?;
     let full = FullId::new(queue, id);
@@ -25,8 +21,6 @@ pub(super) async fn run(
             "job {full} is neither waiting nor delayed nor reserved; `jobhost status {full}` tells what is known of it"
         )));
     }
-    output.answer(&json!({ "removed": [full] }), |_| {
-        format!("{full} is removed\n")
-    })?;
+    output.answer(&json!({ "removed": [full] }), |_| format!("{full} is removed\n"))?;
     Ok(Exit::Success)
 }

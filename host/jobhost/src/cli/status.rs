@@ -12,11 +12,7 @@ use super::output::{Output, Paint, harmless_line, local_time};
 use super::{load_to_look, open_to_look};
 use crate::exit::{CliError, Exit};
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    args: &StatusArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     let (queue, id) = find_job(&config, args.queue.as_deref(), &args.id)?;
     let full = FullId::new(queue, id);
@@ -30,9 +26,7 @@ pub(super) async fn run(
         )));
     };
     let body = status.body.as_deref().map(Body::read);
-    output.answer(&document(&full, &status, body.as_ref()), |paint| {
-        text(&full, &status, body.as_ref(), *paint)
-    })?;
+    output.answer(&document(&full, &status, body.as_ref()), |paint| text(&full, &status, body.as_ref(), *paint))?;
     Ok(Exit::Success)
 }
 
@@ -50,10 +44,7 @@ fn state_word(state: JobState) -> &'static str {
 /// The name in the body, else in the record of the latest attempt.
 fn name_of<'s>(status: &'s JobStatus, body: Option<&'s Body>) -> &'s str {
     let recorded = status.record.as_ref().map(|record| record.name.as_str());
-    body.map(|body| body.name.as_str())
-        .filter(|name| !name.is_empty())
-        .or(recorded)
-        .unwrap_or_default()
+    body.map(|body| body.name.as_str()).filter(|name| !name.is_empty()).or(recorded).unwrap_or_default()
 }
 
 fn document(full: &FullId, status: &JobStatus, body: Option<&Body>) -> Value {
@@ -106,24 +97,15 @@ fn text(full: &FullId, status: &JobStatus, body: Option<&Body>, paint: Paint) ->
     lines.add_time("pushed", status.pushed_at);
     lines.add_time("ended", status.ended_at);
     if status.state == JobState::Reserved {
-        lines.add(
-            "held by",
-            &harmless_line(status.worker.as_deref().unwrap_or_default()),
-        );
+        lines.add("held by", &harmless_line(status.worker.as_deref().unwrap_or_default()));
     }
     if let Some(progress) = &status.progress {
-        let of = progress
-            .total
-            .map(|total| format!(" of {total}"))
-            .unwrap_or_default();
+        let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
         let note = harmless_line(&progress.note);
         let said = format!("{}{of} {note}", progress.done);
         lines.add("progress", said.trim_end());
     }
-    lines.add(
-        "key",
-        &harmless_line(status.key.as_deref().unwrap_or_default()),
-    );
+    lines.add("key", &harmless_line(status.key.as_deref().unwrap_or_default()));
     for (name, value) in &status.metadata {
         lines.add(&harmless_line(name), &harmless_line(value));
     }
@@ -133,9 +115,6 @@ fn text(full: &FullId, status: &JobStatus, body: Option<&Body>, paint: Paint) ->
     if let Some(body) = body {
         lines.add_body(body);
     }
-    lines.add_block(
-        "output",
-        &shortened(status.output.as_deref().unwrap_or_default()),
-    );
+    lines.add_block("output", &shortened(status.output.as_deref().unwrap_or_default()));
     lines.finish()
 }

@@ -44,10 +44,7 @@ pub(super) fn check_plugin_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(format!("{} is not a file", path.display())),
-        Err(error) => Err(format!(
-            "there is no plugin at {}: {error}; build it or correct the path",
-            path.display()
-        )),
+        Err(error) => Err(format!("there is no plugin at {}: {error}; build it or correct the path", path.display())),
     }
 }
 
@@ -56,10 +53,7 @@ pub(super) fn check_plugin_file(path: &Path) -> Result<(), String> {
 /// `exports` are the names of the interfaces without package and version.
 pub fn check_exports(plugin: &PluginConfig, exports: &[&str]) -> Option<Problem> {
     let has = |name: &str| exports.contains(&name);
-    let too_late = has("after-exec")
-        && !["before-push", "before-exec", "after-error"]
-            .into_iter()
-            .any(has);
+    let too_late = has("after-exec") && !["before-push", "before-exec", "after-error"].into_iter().any(has);
     (plugin.on_failure == OnFailure::Closed && too_late).then(|| Problem {
         place: plugin.place.clone(),
         message: format!(
@@ -85,15 +79,8 @@ fn check_channel(queue: &FileQueue, earlier: &[FileQueue], findings: &Findings<'
             );
             continue;
         }
-        let (outer, inner) = if channel.len() < other.len() {
-            (channel, other)
-        } else {
-            (other, channel)
-        };
-        if inner
-            .strip_prefix(outer)
-            .is_some_and(|rest| rest.starts_with('.'))
-        {
+        let (outer, inner) = if channel.len() < other.len() { (channel, other) } else { (other, channel) };
+        if inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.')) {
             findings.note(
                 at,
                 format!(
@@ -111,15 +98,10 @@ fn check_hooks(queue: &FileQueue, plugins: &[FilePlugin], findings: &Findings<'_
     for (index, (hook, at)) in queue.config.hooks.iter().zip(&queue.hooks_at).enumerate() {
         if !names().any(|known| known == hook) {
             let near = did_you_mean(hook, names());
-            findings.note(
-                *at,
-                format!("queues.{name}.hooks: there is no plugin `{hook}`; define [plugins.{hook}]{near}"),
-            );
+            findings
+                .note(*at, format!("queues.{name}.hooks: there is no plugin `{hook}`; define [plugins.{hook}]{near}"));
         } else if queue.config.hooks[..index].contains(hook) {
-            findings.note(
-                *at,
-                format!("queues.{name}.hooks: `{hook}` stands here twice"),
-            );
+            findings.note(*at, format!("queues.{name}.hooks: `{hook}` stands here twice"));
         }
     }
 }
@@ -166,16 +148,10 @@ fn check_grants(plugin: &FilePlugin, queues: &[FileQueue], findings: &Findings<'
     }
     let folders = &plugin.config.grants.fs;
     for (index, (grant, at)) in folders.iter().zip(&plugin.fs_at).enumerate() {
-        if folders[..index]
-            .iter()
-            .any(|other| other.guest == grant.guest)
-        {
+        if folders[..index].iter().any(|other| other.guest == grant.guest) {
             findings.note(
                 *at,
-                format!(
-                    "plugins.{name}.grants.fs: two folders are to be `{}`; give one another `guest`",
-                    grant.guest
-                ),
+                format!("plugins.{name}.grants.fs: two folders are to be `{}`; give one another `guest`", grant.guest),
             );
         }
     }
@@ -185,9 +161,6 @@ fn check_folder(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(format!("{} is not a folder", path.display())),
-        Err(error) => Err(format!(
-            "folder {} cannot be granted: {error}; create it or correct `host`",
-            path.display()
-        )),
+        Err(error) => Err(format!("folder {} cannot be granted: {error}; create it or correct `host`", path.display())),
     }
 }

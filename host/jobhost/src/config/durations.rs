@@ -39,9 +39,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         "" if !number.is_empty() => {
-            return Err(format!(
-                "`{text}` has no unit; write \"{number}B\" or \"{number}MiB\""
-            ));
+            return Err(format!("`{text}` has no unit; write \"{number}B\" or \"{number}MiB\""));
         }
         _ => {
             return Err(format!(
@@ -91,13 +89,7 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("10m", 600),
-            ("1h 30m", 5400),
-            ("30d", 2_592_000),
-            ("0", 0),
-        ] {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1h 30m", 5400), ("30d", 2_592_000), ("0", 0)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
         }
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
@@ -119,13 +111,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written_with_binary_units() {
-        for (text, bytes) in [
-            ("64MiB", 64 << 20),
-            ("1 KiB", 1024),
-            ("7B", 7),
-            ("4GiB", 4 << 30),
-            ("0B", 0),
-        ] {
+        for (text, bytes) in [("64MiB", 64 << 20), ("1 KiB", 1024), ("7B", 7), ("4GiB", 4 << 30), ("0B", 0)] {
             assert_eq!(parse_size(text), Ok(bytes));
         }
         assert_eq!(show_size(64 << 20), "64MiB");
@@ -135,15 +121,7 @@ mod tests {
 
     #[test]
     fn a_wrong_size_says_what_to_write() {
-        for text in [
-            "64",
-            "64MB",
-            "MiB",
-            "-1MiB",
-            "1.5MiB",
-            "99999999999999GiB",
-            "",
-        ] {
+        for text in ["64", "64MB", "MiB", "-1MiB", "1.5MiB", "99999999999999GiB", ""] {
             let message = parse_size(text).unwrap_err();
             assert!(message.contains("MiB"), "{text}: {message}");
         }

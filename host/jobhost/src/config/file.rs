@@ -9,8 +9,7 @@ use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
 use super::{
-    Backoff, FsGrantConfig, FsMode, GrantsConfig, Jobs, LimitsConfig, OnFailure, PluginConfig,
-    QueueConfig, Unknown,
+    Backoff, FsGrantConfig, FsMode, GrantsConfig, Jobs, LimitsConfig, OnFailure, PluginConfig, QueueConfig, Unknown,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -88,17 +87,9 @@ pub(super) fn default_queue(name: &str, channel: Channel, place: super::Place) -
         channel,
         ttr: 300,
         attempts: 1,
-        backoff: Backoff {
-            initial: SECOND,
-            max: Duration::from_mins(10),
-            factor: 2.0,
-        },
+        backoff: Backoff { initial: SECOND, max: Duration::from_mins(10), factor: 2.0 },
         hooks: Vec::new(),
-        retain: Retain {
-            done: DAY,
-            failed: 30 * DAY,
-            output: 1 << 20,
-        },
+        retain: Retain { done: DAY, failed: 30 * DAY, output: 1 << 20 },
         unknown: Unknown::Fail,
         max_crashes: 3,
         place,
@@ -125,10 +116,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if !name.is_empty() && name.len() <= 100 && name.chars().all(right) {
         return Ok(());
     }
-    Err(format!(
-        "`{}` cannot be a name; use up to 100 ASCII letters, digits and . _ -",
-        name.escape_debug()
-    ))
+    Err(format!("`{}` cannot be a name; use up to 100 ASCII letters, digits and . _ -", name.escape_debug()))
 }
 
 fn read_queue(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -> FileQueue {
@@ -142,11 +130,8 @@ fn read_queue(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -
     });
     let channel = channel.or_else(|| Channel::new(name).ok().filter(|_| !named));
     let channel_at = channel.as_ref().map(|_| section.at_value("channel"));
-    let mut config = default_queue(
-        name,
-        channel.unwrap_or_else(|| reading.stand_in.clone()),
-        reading.findings.place(section.at),
-    );
+    let mut config =
+        default_queue(name, channel.unwrap_or_else(|| reading.stand_in.clone()), reading.findings.place(section.at));
     if let Some(ttr) = section.read("ttr", duration(SECOND..=YEAR, "10m")) {
         config.ttr = whole_seconds(ttr);
     }
@@ -166,17 +151,11 @@ fn read_queue(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -
     if let Some(retain) = section.section("retain", "{ done = \"24h\", failed = \"30d\" }") {
         read_retain(retain, &mut config.retain);
     }
-    let hooks = section
-        .words("hooks", "[\"copy_asset_events\"]")
-        .unwrap_or_default();
+    let hooks = section.words("hooks", "[\"copy_asset_events\"]").unwrap_or_default();
     let hooks_at = hooks.iter().map(|hook| hook.at).collect();
     config.hooks = hooks.into_iter().map(|hook| hook.text).collect();
     section.finish(&[]);
-    FileQueue {
-        config,
-        channel_at,
-        hooks_at,
-    }
+    FileQueue { config, channel_at, hooks_at }
 }
 
 fn read_backoff(mut section: Section<'_, '_>, backoff: &mut Backoff) {
@@ -192,10 +171,7 @@ fn read_backoff(mut section: Section<'_, '_>, backoff: &mut Backoff) {
         backoff.factor = factor;
     }
     if backoff.initial > backoff.max {
-        section.note(
-            section.at_value("max"),
-            "`max` is shorter than `initial`; no wait could be right",
-        );
+        section.note(section.at_value("max"), "`max` is shorter than `initial`; no wait could be right");
     }
     section.finish(&[]);
 }
@@ -245,13 +221,7 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
     if let Some(timeout) = section.read("timeout", duration(range, "1s")) {
         config.timeout = timeout;
     }
-    let mut plugin = FilePlugin {
-        config,
-        path_at,
-        jobs_at,
-        fs_at: Vec::new(),
-        queues_at: Vec::new(),
-    };
+    let mut plugin = FilePlugin { config, path_at, jobs_at, fs_at: Vec::new(), queues_at: Vec::new() };
     if let Some(grants) = section.section("grants", "{ queues = [\"upload-asset\"] }") {
         read_grants(grants, &mut plugin, reading.folder);
     }
@@ -271,10 +241,7 @@ fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &P
             plugin.config.grants.fs.push(grant);
         }
     }
-    for queue in section
-        .words("queues", "[\"upload-asset\"]")
-        .unwrap_or_default()
-    {
+    for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
         plugin.queues_at.push(queue.at);
         plugin.config.grants.queues.push(queue.text);
     }
@@ -284,10 +251,7 @@ fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &P
 fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
     if let Some(all) = words.iter().find(|word| word.text == "*") {
         if words.len() > 1 {
-            section.note(
-                all.at,
-                "jobs: \"*\" is every job; the other names beside it say nothing, remove them",
-            );
+            section.note(all.at, "jobs: \"*\" is every job; the other names beside it say nothing, remove them");
         }
         return Jobs::All;
     }
@@ -307,11 +271,7 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
 fn read_limits(mut section: Section<'_, '_>, limits: &mut LimitsConfig) {
     let sizes: [(&'static str, &mut u64, _); 4] = [
         ("memory", &mut limits.memory, 1 << 20..=4 << 30),
-        (
-            "host-call-bytes",
-            &mut limits.host_call_bytes,
-            64 << 10..=1 << 30,
-        ),
+        ("host-call-bytes", &mut limits.host_call_bytes, 64 << 10..=1 << 30),
         ("output", &mut limits.output, 0..=16 << 20),
         ("stdio", &mut limits.stdio, 0..=16 << 20),
     ];
@@ -343,35 +303,20 @@ fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrantConfig>
     let host = section.read("host", text("\"storage\""));
     let guest = section.read("guest", |value| {
         let guest = text("\"/storage\"")(value)?;
-        let parts_right = guest
-            .split('/')
-            .skip(1)
-            .all(|part| part != ".." && part != ".");
+        let parts_right = guest.split('/').skip(1).all(|part| part != ".." && part != ".");
         if guest.starts_with('/') && parts_right && !guest.contains('\0') {
             return Ok(guest);
         }
-        Err(format!(
-            "expected an absolute path without `..`, such as \"/storage\", found {guest:?}"
-        ))
+        Err(format!("expected an absolute path without `..`, such as \"/storage\", found {guest:?}"))
     });
-    let mode = section.read(
-        "mode",
-        choice(&[("ro", FsMode::ReadOnly), ("rw", FsMode::ReadWrite)]),
-    );
+    let mode = section.read("mode", choice(&[("ro", FsMode::ReadOnly), ("rw", FsMode::ReadWrite)]));
     for key in ["host", "guest", "mode"] {
         if section.at_key(key) == section.at {
-            section.note(
-                section.at,
-                format!("`{key}` is missing; a folder needs host, guest and mode"),
-            );
+            section.note(section.at, format!("`{key}` is missing; a folder needs host, guest and mode"));
         }
     }
     section.finish(&[]);
-    Some(FsGrantConfig {
-        host: folder.join(host?),
-        guest: guest?,
-        mode: mode?,
-    })
+    Some(FsGrantConfig { host: folder.join(host?), guest: guest?, mode: mode? })
 }
 
 /// A relative path of a SQLite file counts from the configuration's folder.

@@ -39,8 +39,8 @@ pub struct Request {
 
 /// Reads, resolves and checks. The error holds every problem that was found.
 pub fn load(request: &Request) -> Result<Config, ConfigError> {
-    let stand_in = Channel::new(DEFAULT_QUEUE)
-        .map_err(|error| ConfigError::one(Place::option("default"), error.to_string()))?;
+    let stand_in =
+        Channel::new(DEFAULT_QUEUE).map_err(|error| ConfigError::one(Place::option("default"), error.to_string()))?;
     let source = source_of(request);
     let mut problems = Vec::new();
     let file = match &source {
@@ -53,11 +53,7 @@ pub fn load(request: &Request) -> Result<Config, ConfigError> {
         let place = Place::option("default");
         queues.push(default_queue(DEFAULT_QUEUE, stand_in, place));
     }
-    let mut plugins: Vec<_> = file
-        .plugins
-        .into_iter()
-        .map(|plugin| plugin.config)
-        .collect();
+    let mut plugins: Vec<_> = file.plugins.into_iter().map(|plugin| plugin.config).collect();
     add_plugins(request, &mut plugins, &mut problems);
     if !problems.is_empty() {
         return Err(ConfigError { problems });
@@ -73,10 +69,7 @@ pub fn load(request: &Request) -> Result<Config, ConfigError> {
 }
 
 fn source_of(request: &Request) -> Option<PathBuf> {
-    let named = request
-        .config
-        .clone()
-        .filter(|path| !path.as_os_str().is_empty());
+    let named = request.config.clone().filter(|path| !path.as_os_str().is_empty());
     named.or_else(|| {
         let path = request.folder.join(DEFAULT_FILE);
         path.exists().then_some(path)
@@ -102,11 +95,7 @@ fn read_file(
         problems.extend(findings.into_problems());
         return Ok(FileConfig::default());
     }
-    let reading = Reading {
-        findings: &findings,
-        folder: path.parent().unwrap_or(Path::new("")),
-        stand_in,
-    };
+    let reading = Reading { findings: &findings, folder: path.parent().unwrap_or(Path::new("")), stand_in };
     let file = file::read(Section::root(&findings, table.get_ref()), &reading);
     check_file(&file, &findings);
     if with_paths {
@@ -118,19 +107,13 @@ fn read_file(
 
 fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| {
-        format!(
-            "the configuration cannot be read: {error}; create it or name another with --config"
-        )
+        format!("the configuration cannot be read: {error}; create it or name another with --config")
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(format!(
-            "the configuration has more than {MAX_FILE} bytes; is it the right file?"
-        ));
+        return Err(format!("the configuration has more than {MAX_FILE} bytes; is it the right file?"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -143,10 +126,7 @@ fn store_of(request: &Request, file: Option<String>, problems: &mut Vec<Problem>
         return file.unwrap_or_else(|| DEFAULT_STORE.to_owned());
     };
     if let Err(error) = StoreUrl::parse(&store) {
-        problems.push(Problem {
-            place: Place::option("--store or $JOBHOST_STORE"),
-            message: error.to_string(),
-        });
+        problems.push(Problem { place: Place::option("--store or $JOBHOST_STORE"), message: error.to_string() });
     }
     store
 }
@@ -157,20 +137,12 @@ fn add_plugins(request: &Request, plugins: &mut Vec<PluginConfig>, problems: &mu
     let alone = plugins.is_empty() && request.plugins.len() == 1;
     for path in &request.plugins {
         let place = Place::option(&format!("--plugin {}", path.display()));
-        let name = path
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let mut note = |message| {
-            problems.push(Problem {
-                place: place.clone(),
-                message,
-            });
+            problems.push(Problem { place: place.clone(), message });
         };
         if let Err(why) = check_name(&name) {
-            note(format!(
-                "{why}; rename the file, or define the plugin in {DEFAULT_FILE}"
-            ));
+            note(format!("{why}; rename the file, or define the plugin in {DEFAULT_FILE}"));
         }
         if request.check_paths
             && let Err(why) = check_plugin_file(path)
@@ -179,17 +151,11 @@ fn add_plugins(request: &Request, plugins: &mut Vec<PluginConfig>, problems: &mu
         }
         for other in plugins.iter() {
             if other.name == name {
-                note(format!(
-                    "plugin `{name}` is already defined at {}",
-                    other.place
-                ));
+                note(format!("plugin `{name}` is already defined at {}", other.place));
             } else if let Jobs::Named(jobs) = &other.jobs
                 && jobs.contains(&name)
             {
-                note(format!(
-                    "job `{name}` is already handled by plugin `{}`",
-                    other.name
-                ));
+                note(format!("job `{name}` is already handled by plugin `{}`", other.name));
             }
         }
         let mut plugin = default_plugin(&name, path.clone(), place);

@@ -20,10 +20,7 @@ pub struct Place {
 impl Place {
     /// An option of the command line, or the default.
     pub fn option(name: &str) -> Self {
-        Self {
-            source: name.to_owned(),
-            ..Self::default()
-        }
+        Self { source: name.to_owned(), ..Self::default() }
     }
 }
 
@@ -63,9 +60,7 @@ impl ConfigError {
     /// One problem.
     pub fn one(place: Place, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            problems: vec![Problem { place, message }],
-        }
+        Self { problems: vec![Problem { place, message }] }
     }
 }
 
@@ -90,11 +85,7 @@ pub(super) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(super) fn new(source: String, text: &'a str) -> Self {
-        Self {
-            source,
-            text,
-            found: RefCell::default(),
-        }
+        Self { source, text, found: RefCell::default() }
     }
 
     /// The place of a byte of the text.

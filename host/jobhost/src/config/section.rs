@@ -29,27 +29,17 @@ pub(super) struct Section<'a, 'i> {
 
 impl<'a, 'i> Section<'a, 'i> {
     pub(super) fn root(findings: &'a Findings<'a>, table: &'a DeTable<'i>) -> Self {
-        Self {
-            findings,
-            table,
-            path: String::new(),
-            at: 0,
-            known: Vec::new(),
-        }
+        Self { findings, table, path: String::new(), at: 0, known: Vec::new() }
     }
 
     /// Where the key stands, or else the table.
     pub(super) fn at_key(&self, key: &str) -> usize {
-        self.table
-            .get_key_value(key)
-            .map_or(self.at, |(key, _)| key.span().start)
+        self.table.get_key_value(key).map_or(self.at, |(key, _)| key.span().start)
     }
 
     /// Where the value of a key stands, or else the table.
     pub(super) fn at_value(&self, key: &str) -> usize {
-        self.table
-            .get(key)
-            .map_or(self.at, |value| value.span().start)
+        self.table.get(key).map_or(self.at, |value| value.span().start)
     }
 
     /// Notes a problem of the whole section or one of its keys.
@@ -78,11 +68,8 @@ impl<'a, 'i> Section<'a, 'i> {
     pub(super) fn words(&mut self, key: &'static str, example: &str) -> Option<Vec<Word>> {
         let value = self.value(key)?;
         let wrong = |value: &Spanned<DeValue<'i>>, what: &str| {
-            let message = format!(
-                "{}: expected {what} such as {example}, found {}",
-                self.path_of(key),
-                found(value.get_ref())
-            );
+            let message =
+                format!("{}: expected {what} such as {example}, found {}", self.path_of(key), found(value.get_ref()));
             self.findings.note(value.span().start, message);
         };
         let Some(items) = value.get_ref().as_array() else {
@@ -92,10 +79,7 @@ impl<'a, 'i> Section<'a, 'i> {
         let mut words = Vec::new();
         for item in items {
             match item.get_ref().as_str() {
-                Some(text) => words.push(Word {
-                    text: text.to_owned(),
-                    at: item.span().start,
-                }),
+                Some(text) => words.push(Word { text: text.to_owned(), at: item.span().start }),
                 None => wrong(item, "only texts in the list,"),
             }
         }
@@ -110,11 +94,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// The named tables under a key, in the order of the file.
-    pub(super) fn named_sections(
-        &mut self,
-        key: &'static str,
-        example: &str,
-    ) -> Vec<(String, Section<'a, 'i>)> {
+    pub(super) fn named_sections(&mut self, key: &'static str, example: &str) -> Vec<(String, Section<'a, 'i>)> {
         let Some(all) = self.section(key, example) else {
             return Vec::new();
         };
@@ -131,20 +111,13 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// The tables of a list, such as `fs = [{ host = "a" }]`.
-    pub(super) fn section_list(
-        &mut self,
-        key: &'static str,
-        example: &str,
-    ) -> Vec<Section<'a, 'i>> {
+    pub(super) fn section_list(&mut self, key: &'static str, example: &str) -> Vec<Section<'a, 'i>> {
         let Some(value) = self.value(key) else {
             return Vec::new();
         };
         let Some(items) = value.get_ref().as_array() else {
-            let message = format!(
-                "{}: expected a list such as {example}, found {}",
-                self.path_of(key),
-                found(value.get_ref())
-            );
+            let message =
+                format!("{}: expected a list such as {example}, found {}", self.path_of(key), found(value.get_ref()));
             self.findings.note(value.span().start, message);
             return Vec::new();
         };
@@ -170,11 +143,7 @@ impl<'a, 'i> Section<'a, 'i> {
                 format!("`{}` is not supported by this version", self.path_of(name))
             } else {
                 let near = did_you_mean(name, self.known.iter().copied());
-                let known = if near.is_empty() {
-                    format!("; known here: {}", self.known.join(", "))
-                } else {
-                    near
-                };
+                let known = if near.is_empty() { format!("; known here: {}", self.known.join(", ")) } else { near };
                 format!("unknown key `{}`{known}", self.path_of(name))
             };
             self.findings.note(key.span().start, message);
@@ -187,11 +156,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     fn table_of(
@@ -202,20 +167,11 @@ impl<'a, 'i> Section<'a, 'i> {
         example: &str,
     ) -> Option<Section<'a, 'i>> {
         let Some(table) = value.get_ref().as_table() else {
-            let message = format!(
-                "{path}: expected a table such as {example}, found {}",
-                found(value.get_ref())
-            );
+            let message = format!("{path}: expected a table such as {example}, found {}", found(value.get_ref()));
             self.findings.note(value.span().start, message);
             return None;
         };
-        Some(Section {
-            findings: self.findings,
-            table,
-            path,
-            at,
-            known: Vec::new(),
-        })
+        Some(Section { findings: self.findings, table, path, at, known: Vec::new() })
     }
 }
 
@@ -230,27 +186,18 @@ pub(super) fn text(example: &str) -> impl FnOnce(&DeValue<'_>) -> Result<String,
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(
-    choices: &[(&str, T)],
-) -> impl FnOnce(&DeValue<'_>) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(choices: &[(&str, T)]) -> impl FnOnce(&DeValue<'_>) -> Result<T, String> {
     move |value| {
-        let chosen = value
-            .as_str()
-            .and_then(|text| choices.iter().find(|(word, _)| *word == text));
+        let chosen = value.as_str().and_then(|text| choices.iter().find(|(word, _)| *word == text));
         chosen.map(|(_, choice)| *choice).ok_or_else(|| {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
             format!("expected {}, found {}", words.join(" or "), found(value))
         })
     }
 }
 
 /// A whole number within a range.
-pub(super) fn whole(
-    range: RangeInclusive<u64>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
+pub(super) fn whole(range: RangeInclusive<u64>) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
     move |value| {
         value
             .as_integer()
@@ -269,33 +216,22 @@ pub(super) fn whole(
 }
 
 /// The same for 32 bits; `range` must fit them.
-pub(super) fn whole32(
-    range: RangeInclusive<u32>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<u32, String> {
+pub(super) fn whole32(range: RangeInclusive<u32>) -> impl FnOnce(&DeValue<'_>) -> Result<u32, String> {
     let read = whole(u64::from(*range.start())..=u64::from(*range.end()));
     move |value| read(value).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// A number within a range, `2` as well as `2.0`.
-pub(super) fn number(
-    range: RangeInclusive<f64>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<f64, String> {
+pub(super) fn number(range: RangeInclusive<f64>) -> impl FnOnce(&DeValue<'_>) -> Result<f64, String> {
     move |value| {
         let written = match value {
             DeValue::Float(float) => float.as_str().parse().ok(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
             _ => None,
         };
-        written
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                format!(
-                    "expected a number from {} to {}, found {}",
-                    range.start(),
-                    range.end(),
-                    found(value)
-                )
-            })
+        written.filter(|number| range.contains(number)).ok_or_else(|| {
+            format!("expected a number from {} to {}, found {}", range.start(), range.end(), found(value))
+        })
     }
 }
 
@@ -306,14 +242,8 @@ pub(super) fn duration(
 ) -> impl FnOnce(&DeValue<'_>) -> Result<Duration, String> {
     move |value| {
         let text = value.as_str().ok_or_else(|| {
-            let fix = value
-                .as_integer()
-                .map(|number| format!("; write \"{}s\"", number.as_str()))
-                .unwrap_or_default();
-            format!(
-                "expected a duration such as {example:?}, found {}{fix}",
-                found(value)
-            )
+            let fix = value.as_integer().map(|number| format!("; write \"{}s\"", number.as_str())).unwrap_or_default();
+            format!("expected a duration such as {example:?}, found {}{fix}", found(value))
         })?;
         let duration = parse_duration(text)?;
         if range.contains(&duration) {
@@ -330,9 +260,8 @@ pub(super) fn duration(
 /// A size within a range.
 pub(super) fn size(range: RangeInclusive<u64>) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
     move |value| {
-        let text = value
-            .as_str()
-            .ok_or_else(|| format!("expected a size such as \"64MiB\", found {}", found(value)))?;
+        let text =
+            value.as_str().ok_or_else(|| format!("expected a size such as \"64MiB\", found {}", found(value)))?;
         let bytes = parse_size(text)?;
         if range.contains(&bytes) {
             return Ok(bytes);

@@ -55,11 +55,7 @@ fn folder(text: &str) -> TempDir {
 }
 
 fn request(folder: &Path) -> Request {
-    Request {
-        folder: folder.to_owned(),
-        check_paths: true,
-        ..Request::default()
-    }
+    Request { folder: folder.to_owned(), check_paths: true, ..Request::default() }
 }
 
 /// `line:column: message` of each problem.
@@ -68,9 +64,7 @@ fn problems(text: &str) -> Vec<String> {
     let error = load(&request(folder.path())).expect_err("the file is wrong");
     let prefix = format!("{}:", folder.path().join(DEFAULT_FILE).display());
     let shown = error.problems.iter().map(ToString::to_string);
-    shown
-        .map(|problem| problem.strip_prefix(&prefix).unwrap_or(&problem).to_owned())
-        .collect()
+    shown.map(|problem| problem.strip_prefix(&prefix).unwrap_or(&problem).to_owned()).collect()
 }
 
 /// Each part is found in the problem of the same number, and no problem is left over.
@@ -87,29 +81,15 @@ fn every_key_of_a_queue_is_read() {
     let folder = folder(FULL);
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, "redis://127.0.0.1:6379/0");
-    assert_eq!(
-        (config.concurrency, config.shutdown_grace.as_secs()),
-        (8, 40)
-    );
+    assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (8, 40));
     let queue = config.queue("copy-asset").unwrap();
     assert_eq!(queue.channel.as_str(), "cpa:queue:copy:asset");
     assert_eq!((queue.ttr, queue.attempts, queue.max_crashes), (600, 3, 5));
-    assert_eq!(
-        queue.backoff,
-        Backoff {
-            initial: Duration::from_secs(2),
-            max: Duration::from_mins(5),
-            factor: 3.0
-        }
-    );
+    assert_eq!(queue.backoff, Backoff { initial: Duration::from_secs(2), max: Duration::from_mins(5), factor: 3.0 });
     assert_eq!(queue.hooks, ["copy_asset_events"]);
     assert_eq!(
         queue.retain,
-        Retain {
-            done: Duration::from_hours(1),
-            failed: Duration::from_hours(7 * 24),
-            output: 64 << 10
-        }
+        Retain { done: Duration::from_hours(1), failed: Duration::from_hours(7 * 24), output: 64 << 10 }
     );
     assert_eq!(queue.unknown, Unknown::Release);
     assert_eq!((queue.place.line, queue.place.column), (Some(6), Some(9)));
@@ -121,10 +101,7 @@ fn every_key_of_a_plugin_is_read() {
     let config = load(&request(folder.path())).unwrap();
     let plugin = config.plugin("copy_asset").unwrap();
     assert_eq!(plugin.path, folder.path().join("plugins/copy_asset.wasm"));
-    assert_eq!(
-        plugin.jobs,
-        Jobs::Named(vec!["common\\jobs\\CopyAssetJob".into()])
-    );
+    assert_eq!(plugin.jobs, Jobs::Named(vec!["common\\jobs\\CopyAssetJob".into()]));
     assert_eq!(
         plugin.limits,
         LimitsConfig {
@@ -141,15 +118,9 @@ fn every_key_of_a_plugin_is_read() {
     );
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
     assert_eq!(plugin.grants.fs[0].host, folder.path().join("storage"));
-    assert_eq!(
-        (plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode),
-        ("/assets", FsMode::ReadWrite)
-    );
+    assert_eq!((plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode), ("/assets", FsMode::ReadWrite));
     let events = config.plugin("copy_asset_events").unwrap();
-    assert_eq!(
-        (events.on_failure, events.timeout.as_millis()),
-        (OnFailure::Closed, 250)
-    );
+    assert_eq!((events.on_failure, events.timeout.as_millis()), (OnFailure::Closed, 250));
     assert_eq!(events.jobs, Jobs::Named(vec!["copy_asset_events".into()]));
 }
 
@@ -158,15 +129,9 @@ fn what_is_not_said_is_the_default() {
     let folder = folder("[queues.mail]\n");
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, DEFAULT_STORE);
-    assert_eq!(
-        (config.concurrency, config.shutdown_grace.as_secs()),
-        (16, 25)
-    );
+    assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (16, 25));
     let queue = &config.queues[0];
-    assert_eq!(
-        (queue.channel.as_str(), queue.ttr, queue.attempts),
-        ("mail", 300, 1)
-    );
+    assert_eq!((queue.channel.as_str(), queue.ttr, queue.attempts), ("mail", 300, 1));
     assert_eq!((queue.unknown, queue.max_crashes), (Unknown::Fail, 3));
     assert_eq!(queue.backoff.max, Duration::from_mins(10));
 }
@@ -277,10 +242,7 @@ fs = [{ host = "none", guest = "/none", mode = "ro" }, { host = "storage", guest
         ],
     );
     let folder = folder("[plugins.p]\npath = \"none.wasm\"\n");
-    let look = Request {
-        check_paths: false,
-        ..request(folder.path())
-    };
+    let look = Request { check_paths: false, ..request(folder.path()) };
     assert!(load(&look).is_ok());
 }
 
@@ -297,28 +259,16 @@ fn broken_toml_is_told_with_its_place_and_nothing_else() {
     let found = problems("concurrency = 16\nstore = \n[queues.a\n");
     assert!(found.len() >= 2, "{found:?}");
     assert!(found[0].starts_with("2:"), "{found:?}");
-    assert!(
-        found.iter().all(|problem| problem.contains("not TOML")),
-        "{found:?}"
-    );
-    expect(
-        "concurrency = 1\nconcurrency = 2\n",
-        &["2:1: not TOML: duplicate key"],
-    );
+    assert!(found.iter().all(|problem| problem.contains("not TOML")), "{found:?}");
+    expect("concurrency = 1\nconcurrency = 2\n", &["2:1: not TOML: duplicate key"]);
 }
 
 #[test]
 fn names_that_could_not_be_told_apart_from_ids_are_refused() {
-    expect(
-        "[queues.\"a/b\"]\n",
-        &["1:9: queues.a/b: `a/b` cannot be a name"],
-    );
+    expect("[queues.\"a/b\"]\n", &["1:9: queues.a/b: `a/b` cannot be a name"]);
     expect(
         "[queues.\"ä\"]\nchannel = \"a*\"",
-        &[
-            "1:9: queues.ä: `ä` cannot be a name",
-            "2:11: queues.ä.channel: channel `a*` has the character '*'",
-        ],
+        &["1:9: queues.ä: `ä` cannot be a name", "2:11: queues.ä.channel: channel `a*` has the character '*'"],
     );
 }
 
@@ -326,28 +276,15 @@ fn names_that_could_not_be_told_apart_from_ids_are_refused() {
 fn a_plugin_of_the_command_line_alone_handles_every_job() {
     let folder = folder("");
     let file = folder.path().join("plugins/copy_asset.wasm");
-    let alone = Request {
-        plugins: vec![file.clone()],
-        ..request(folder.path())
-    };
+    let alone = Request { plugins: vec![file.clone()], ..request(folder.path()) };
     let config = load(&alone).unwrap();
     assert_eq!(config.queues[0].name, DEFAULT_QUEUE);
     assert_eq!(config.plugins[0].jobs, Jobs::All);
-    assert_eq!(
-        (config.plugins[0].name.as_str(), &config.plugins[0].path),
-        ("copy_asset", &file)
-    );
+    assert_eq!((config.plugins[0].name.as_str(), &config.plugins[0].path), ("copy_asset", &file));
 
-    let two = Request {
-        plugins: vec![file, folder.path().join("plugins/copy_asset_events.wasm")],
-        ..request(folder.path())
-    };
-    let jobs: Vec<_> = load(&two)
-        .unwrap()
-        .plugins
-        .into_iter()
-        .map(|plugin| plugin.jobs)
-        .collect();
+    let two =
+        Request { plugins: vec![file, folder.path().join("plugins/copy_asset_events.wasm")], ..request(folder.path()) };
+    let jobs: Vec<_> = load(&two).unwrap().plugins.into_iter().map(|plugin| plugin.jobs).collect();
     let named = |name: &str| Jobs::Named(vec![name.to_owned()]);
     assert_eq!(jobs, [named("copy_asset"), named("copy_asset_events")]);
 }
@@ -356,63 +293,33 @@ fn a_plugin_of_the_command_line_alone_handles_every_job() {
 fn a_plugin_of_the_command_line_joins_those_of_the_file() {
     let folder = folder(FULL);
     let request = Request {
-        plugins: vec![
-            "plugins/none.wasm".into(),
-            folder.path().join("plugins/copy_asset.wasm"),
-        ],
+        plugins: vec!["plugins/none.wasm".into(), folder.path().join("plugins/copy_asset.wasm")],
         ..request(folder.path())
     };
     let error = load(&request).unwrap_err();
     let shown = error.to_string();
     assert_eq!(error.problems.len(), 2, "{shown}");
-    assert!(
-        shown.contains("--plugin plugins/none.wasm: there is no plugin at"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("plugin `copy_asset` is already defined at"),
-        "{shown}"
-    );
+    assert!(shown.contains("--plugin plugins/none.wasm: there is no plugin at"), "{shown}");
+    assert!(shown.contains("plugin `copy_asset` is already defined at"), "{shown}");
 }
 
 #[test]
 fn the_command_line_wins_over_the_file() {
     let folder = folder(FULL);
-    let request = Request {
-        store: Some("sqlite:here.db".into()),
-        concurrency: Some(2),
-        ..request(folder.path())
-    };
+    let request = Request { store: Some("sqlite:here.db".into()), concurrency: Some(2), ..request(folder.path()) };
     let config = load(&request).unwrap();
-    assert_eq!(
-        (config.store.as_str(), config.concurrency),
-        ("sqlite:here.db", 2)
-    );
-    let wrong = Request {
-        store: Some("http://x".into()),
-        ..request
-    };
+    assert_eq!((config.store.as_str(), config.concurrency), ("sqlite:here.db", 2));
+    let wrong = Request { store: Some("http://x".into()), ..request };
     let shown = load(&wrong).unwrap_err().to_string();
-    assert!(
-        shown.starts_with("--store or $JOBHOST_STORE: `http://x`"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("--store or $JOBHOST_STORE: `http://x`"), "{shown}");
 }
 
 #[test]
 fn a_file_that_is_named_must_be_there_and_be_text() {
     let folder = folder("");
-    let named = |path: &Path| Request {
-        config: Some(path.to_owned()),
-        ..Request::default()
-    };
-    let shown = load(&named(&folder.path().join("none.toml")))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        shown.contains("none.toml: the configuration cannot be read"),
-        "{shown}"
-    );
+    let named = |path: &Path| Request { config: Some(path.to_owned()), ..Request::default() };
+    let shown = load(&named(&folder.path().join("none.toml"))).unwrap_err().to_string();
+    assert!(shown.contains("none.toml: the configuration cannot be read"), "{shown}");
     let binary = folder.path().join("binary.toml");
     fs::write(&binary, b"a = \"\xff\"").unwrap();
     let shown = load(&named(&binary)).unwrap_err().to_string();
@@ -428,8 +335,5 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     assert_eq!(problem.place.line, Some(26));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
-    assert_eq!(
-        check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]),
-        None
-    );
+    assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);
 }

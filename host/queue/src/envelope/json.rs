@@ -20,19 +20,13 @@ pub(super) struct Object<'t> {
 /// Checks the whole text. The error continues a sentence that begins with
 /// what the text is.
 pub(super) fn scan(text: &str) -> Result<Object<'_>, String> {
-    let first = text
-        .trim_start_matches([' ', '\t', '\n', '\r'])
-        .bytes()
-        .next();
+    let first = text.trim_start_matches([' ', '\t', '\n', '\r']).bytes().next();
     let result = if first == Some(b'{') {
         serde_json::from_str::<Object<'_>>(text)
     } else {
         match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => {
-                return Err(format!(
-                    "is {}, not an object",
-                    kind(text.trim_ascii_start())
-                ));
+                return Err(format!("is {}, not an object", kind(text.trim_ascii_start())));
             }
             Err(error) => Err(error),
         }
@@ -120,9 +114,7 @@ fn check_depth(text: &str) -> Result<(), String> {
             let before = &text[..at];
             let line = before.matches('\n').count() + 1;
             let column = at - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
-            return Err(format!(
-                "is nested deeper than {MAX_DEPTH} levels at line {line} column {column}"
-            ));
+            return Err(format!("is nested deeper than {MAX_DEPTH} levels at line {line} column {column}"));
         }
     }
     Ok(())
@@ -144,10 +136,7 @@ impl<'t> Visitor<'t> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Object<'t>, A::Error> {
-        let mut object = Object {
-            class: None,
-            is_empty: true,
-        };
+        let mut object = Object { class: None, is_empty: true };
         while let Some(is_class) = map.next_key_seed(IsClass)? {
             object.is_empty = false;
             if !is_class {

@@ -39,22 +39,15 @@ impl EnvelopeError {
 /// changed. A payload that has this `class` already is stored as it is.
 pub fn encode(name: &str, payload: &str) -> Result<Vec<u8>, EnvelopeError> {
     let name = checked_name(name)?;
-    let payload = if payload.trim_ascii().is_empty() {
-        "{}"
-    } else {
-        payload
-    };
+    let payload = if payload.trim_ascii().is_empty() { "{}" } else { payload };
     if payload.len() > MAX_BODY {
         return Err(EnvelopeError(format!(
             "the payload has {} bytes; at most {MAX_BODY} can be stored",
             payload.len()
         )));
     }
-    let object = json::scan(payload).map_err(|why| {
-        EnvelopeError(format!(
-            "the payload {why}; write an object such as {{\"task_id\":2}}"
-        ))
-    })?;
+    let object = json::scan(payload)
+        .map_err(|why| EnvelopeError(format!("the payload {why}; write an object such as {{\"task_id\":2}}")))?;
     let Some(class) = object.class else {
         return Ok(json::splice(payload, name, object.is_empty));
     };
@@ -63,9 +56,9 @@ pub fn encode(name: &str, payload: &str) -> Result<Vec<u8>, EnvelopeError> {
         Ok(class) => Err(EnvelopeError(format!(
             "the payload's `class` is `{class}`, but the job's name is `{name}`; remove `class` from the payload"
         ))),
-        Err(why) => Err(EnvelopeError(format!(
-            "the payload's `class` {why}; remove it, the job's name takes its place"
-        ))),
+        Err(why) => {
+            Err(EnvelopeError(format!("the payload's `class` {why}; remove it, the job's name takes its place")))
+        }
     }
 }
 
@@ -73,15 +66,10 @@ pub fn encode(name: &str, payload: &str) -> Result<Vec<u8>, EnvelopeError> {
 /// memory beyond a small multiple of the body's own.
 pub fn decode(body: &[u8]) -> Result<Envelope, EnvelopeError> {
     if body.len() > MAX_BODY {
-        return Err(EnvelopeError(format!(
-            "the body has {} bytes; at most {MAX_BODY} are read",
-            body.len()
-        )));
+        return Err(EnvelopeError(format!("the body has {} bytes; at most {MAX_BODY} are read", body.len())));
     }
     if let Some(what) = foreign_encoding(body) {
-        return Err(EnvelopeError(format!(
-            "the body is {what}; configure yii2-queue's JsonSerializer for this queue"
-        )));
+        return Err(EnvelopeError(format!("the body is {what}; configure yii2-queue's JsonSerializer for this queue")));
     }
     if php::looks_serialized(body) {
         return php::decode(body);
@@ -93,21 +81,12 @@ pub fn decode(body: &[u8]) -> Result<Envelope, EnvelopeError> {
             beginning(body)
         ))
     })?;
-    let object = json::scan(text).map_err(|why| {
-        EnvelopeError(format!(
-            "the body {why}; it begins with `{}`",
-            beginning(body)
-        ))
-    })?;
-    let class = object.class.ok_or_else(|| {
-        EnvelopeError::of("the body has no `class`, which would be the job's name")
-    })?;
-    let class = json::class_name(class)
-        .map_err(|why| EnvelopeError(format!("the body's `class` {why}")))?;
-    Ok(Envelope {
-        name: checked_name(&class)?.to_owned(),
-        payload: text.to_owned(),
-    })
+    let object = json::scan(text)
+        .map_err(|why| EnvelopeError(format!("the body {why}; it begins with `{}`", beginning(body))))?;
+    let class =
+        object.class.ok_or_else(|| EnvelopeError::of("the body has no `class`, which would be the job's name"))?;
+    let class = json::class_name(class).map_err(|why| EnvelopeError(format!("the body's `class` {why}")))?;
+    Ok(Envelope { name: checked_name(&class)?.to_owned(), payload: text.to_owned() })
 }
 
 /// Whether two names are the same but for a leading backslash.
@@ -122,10 +101,7 @@ fn checked_name(name: &str) -> Result<&str, EnvelopeError> {
         return Err(EnvelopeError::of("the job's name is empty"));
     }
     if name.len() > MAX_NAME {
-        return Err(EnvelopeError(format!(
-            "the job's name has {} bytes; at most {MAX_NAME} are allowed",
-            name.len()
-        )));
+        return Err(EnvelopeError(format!("the job's name has {} bytes; at most {MAX_NAME} are allowed", name.len())));
     }
     Ok(name)
 }

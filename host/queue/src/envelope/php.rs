@@ -27,24 +27,14 @@ pub(super) fn looks_serialized(body: &[u8]) -> bool {
     matches!(
         body,
         [b'N', b';', ..]
-            | [
-                b'a' | b'b' | b'i' | b's' | b'S' | b'O' | b'C' | b'E' | b'r' | b'R',
-                b':',
-                b'0'..=b'9' | b'-',
-                ..
-            ]
+            | [b'a' | b'b' | b'i' | b's' | b'S' | b'O' | b'C' | b'E' | b'r' | b'R', b':', b'0'..=b'9' | b'-', ..]
             | [b'd', b':', ..]
     )
 }
 
 /// Reads a body of which [`looks_serialized`] is true.
 pub(super) fn decode(body: &[u8]) -> Result<Envelope, EnvelopeError> {
-    let mut reader = Reader {
-        body,
-        at: 0,
-        depth: 0,
-        values: 0,
-    };
+    let mut reader = Reader { body, at: 0, depth: 0, values: 0 };
     let value = reader.value()?;
     if reader.at != body.len() {
         return Err(reader.wrong("nothing more"));
@@ -97,9 +87,7 @@ impl<'b> Reader<'b> {
     fn value(&mut self) -> Result<Value<'b>, EnvelopeError> {
         self.values += 1;
         if self.values > MAX_VALUES {
-            return Err(EnvelopeError(format!(
-                "the PHP-serialized body holds more than {MAX_VALUES} values"
-            )));
+            return Err(EnvelopeError(format!("the PHP-serialized body holds more than {MAX_VALUES} values")));
         }
         let kind = self.byte("a value")?;
         if kind == b'N' {
@@ -143,9 +131,7 @@ impl<'b> Reader<'b> {
                 self.expect(b"{")?;
                 self.take(length)?;
                 self.expect(b"}")?;
-                Ok(Value::Unusable(
-                    "an object that serializes itself in its own way",
-                ))
+                Ok(Value::Unusable("an object that serializes itself in its own way"))
             }
             _ => {
                 self.at -= 2;
@@ -262,22 +248,14 @@ impl<'b> Reader<'b> {
     /// The bytes before an end, which is near: no number is long.
     fn until(&mut self, end: u8, what: &str) -> Result<&'b [u8], EnvelopeError> {
         let rest = &self.body[self.at..];
-        let length = rest
-            .iter()
-            .take(400)
-            .position(|byte| *byte == end)
-            .ok_or_else(|| self.wrong(what))?;
+        let length = rest.iter().take(400).position(|byte| *byte == end).ok_or_else(|| self.wrong(what))?;
         self.at += length + 1;
         Ok(&rest[..length])
     }
 
     fn wrong(&self, wanted: &str) -> EnvelopeError {
         let rest = self.body.get(self.at..).unwrap_or_default();
-        let found = if rest.is_empty() {
-            "its end".to_owned()
-        } else {
-            format!("`{}`", super::beginning(rest))
-        };
+        let found = if rest.is_empty() { "its end".to_owned() } else { format!("`{}`", super::beginning(rest)) };
         EnvelopeError(format!(
             "the PHP-serialized body is not readable at byte {}: expected {wanted}, found {found}",
             self.at
@@ -287,9 +265,7 @@ impl<'b> Reader<'b> {
 
 fn write_value(out: &mut String, value: &Value<'_>) -> Result<(), EnvelopeError> {
     if out.len() > MAX_BODY {
-        return Err(EnvelopeError(format!(
-            "the PHP-serialized body is longer than {MAX_BODY} bytes as JSON"
-        )));
+        return Err(EnvelopeError(format!("the PHP-serialized body is longer than {MAX_BODY} bytes as JSON")));
     }
     match value {
         Value::Null => out.push_str("null"),
@@ -302,9 +278,7 @@ fn write_value(out: &mut String, value: &Value<'_>) -> Result<(), EnvelopeError>
         Value::Array(entries) => write_array(out, entries)?,
         Value::Object { class, properties } => write_object(out, class, properties)?,
         Value::Unusable(what) => {
-            return Err(EnvelopeError(format!(
-                "the PHP-serialized body holds {what}, for which JSON has no form"
-            )));
+            return Err(EnvelopeError(format!("the PHP-serialized body holds {what}, for which JSON has no form")));
         }
     }
     Ok(())
@@ -313,10 +287,7 @@ fn write_value(out: &mut String, value: &Value<'_>) -> Result<(), EnvelopeError>
 /// A list where the keys are 0, 1, 2, …, else an object. A key `class`, which
 /// the `JsonSerializer` refuses in arrays, is written like any other.
 fn write_array(out: &mut String, entries: &[(Key<'_>, Value<'_>)]) -> Result<(), EnvelopeError> {
-    let is_list = entries
-        .iter()
-        .zip(0_i64..)
-        .all(|((key, _), index)| *key == Key::Int(index));
+    let is_list = entries.iter().zip(0_i64..).all(|((key, _), index)| *key == Key::Int(index));
     if !is_list {
         return write_members(out, None, entries);
     }
@@ -331,16 +302,9 @@ fn write_array(out: &mut String, entries: &[(Key<'_>, Value<'_>)]) -> Result<(),
     Ok(())
 }
 
-fn write_object(
-    out: &mut String,
-    class: &[u8],
-    properties: &[(Key<'_>, Value<'_>)],
-) -> Result<(), EnvelopeError> {
+fn write_object(out: &mut String, class: &[u8], properties: &[(Key<'_>, Value<'_>)]) -> Result<(), EnvelopeError> {
     let class = utf8(class, "the class")?;
-    if CLOSURES
-        .iter()
-        .any(|closure| closure.eq_ignore_ascii_case(class))
-    {
+    if CLOSURES.iter().any(|closure| closure.eq_ignore_ascii_case(class)) {
         return Err(EnvelopeError(format!(
             "the job holds a PHP closure (`{class}`), which only PHP can run; push a job with a class of its own"
         )));
@@ -348,11 +312,7 @@ fn write_object(
     write_members(out, Some(class), properties)
 }
 
-fn write_members(
-    out: &mut String,
-    class: Option<&str>,
-    members: &[(Key<'_>, Value<'_>)],
-) -> Result<(), EnvelopeError> {
+fn write_members(out: &mut String, class: Option<&str>, members: &[(Key<'_>, Value<'_>)]) -> Result<(), EnvelopeError> {
     out.push('{');
     let mut written = HashSet::new();
     if let Some(class) = class {
@@ -403,10 +363,7 @@ fn write_float(out: &mut String, number: f64) {
 
 fn utf8<'b>(bytes: &'b [u8], what: &str) -> Result<&'b str, EnvelopeError> {
     std::str::from_utf8(bytes).map_err(|_| {
-        EnvelopeError(format!(
-            "the PHP-serialized body holds {what} that is not UTF-8: `{}`",
-            super::beginning(bytes)
-        ))
+        EnvelopeError(format!("the PHP-serialized body holds {what} that is not UTF-8: `{}`", super::beginning(bytes)))
     })
 }
 

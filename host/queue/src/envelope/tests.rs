@@ -26,21 +26,13 @@ fn stored(name: &str, payload: &str) -> String {
 #[test]
 fn what_is_encoded_equals_what_yii2_stores() {
     for (name, payload, body) in [
-        (
-            "app\\jobs\\CopyAssetJob",
-            r#"{"taskId":42}"#,
-            r#"{"class":"app\\jobs\\CopyAssetJob","taskId":42}"#,
-        ),
+        ("app\\jobs\\CopyAssetJob", r#"{"taskId":42}"#, r#"{"class":"app\\jobs\\CopyAssetJob","taskId":42}"#),
         (
             "app\\jobs\\FailJob",
             r#"{"taskId":"7","mode":"throw","seconds":5}"#,
             r#"{"class":"app\\jobs\\FailJob","taskId":"7","mode":"throw","seconds":5}"#,
         ),
-        (
-            "a/b\u{8}é😀\u{7f}",
-            "",
-            "{\"class\":\"a\\/b\\b\\u00e9\\ud83d\\ude00\u{7f}\"}",
-        ),
+        ("a/b\u{8}é😀\u{7f}", "", "{\"class\":\"a\\/b\\b\\u00e9\\ud83d\\ude00\u{7f}\"}"),
         ("\\app\\A", "{}", r#"{"class":"app\\A"}"#),
     ] {
         assert_eq!(stored(name, payload), body);
@@ -50,20 +42,15 @@ fn what_is_encoded_equals_what_yii2_stores() {
 #[test]
 fn encoding_touches_no_other_byte() {
     let payload = " {\n \"b\" : 1.0e+25, \"a\":\"\\u00e9/\" , \"a\":2}\n";
-    assert_eq!(
-        stored("x", payload),
-        " {\"class\":\"x\",\n \"b\" : 1.0e+25, \"a\":\"\\u00e9/\" , \"a\":2}\n"
-    );
+    assert_eq!(stored("x", payload), " {\"class\":\"x\",\n \"b\" : 1.0e+25, \"a\":\"\\u00e9/\" , \"a\":2}\n");
     assert_eq!(stored("x", "{ }"), r#"{"class":"x" }"#);
 }
 
 #[test]
 fn a_payload_with_the_same_class_is_stored_as_it_is() {
-    for payload in [
-        RICH_JSON,
-        r#"{"a":1,"class":"\\app\\jobs\\RichJob"}"#,
-        r#"{"a":1,"cl\u0061ss":"app\\jobs\\RichJob"}"#,
-    ] {
+    for payload in
+        [RICH_JSON, r#"{"a":1,"class":"\\app\\jobs\\RichJob"}"#, r#"{"a":1,"cl\u0061ss":"app\\jobs\\RichJob"}"#]
+    {
         assert_eq!(stored("app\\jobs\\RichJob", payload), payload);
     }
 }
@@ -72,16 +59,10 @@ fn a_payload_with_the_same_class_is_stored_as_it_is() {
 fn a_payload_that_cannot_be_stored_says_where_and_why() {
     let deep = format!("{{\"a\":\n{}{}}}", "[".repeat(128), "]".repeat(128));
     for (payload, parts) in [
-        (
-            r#"{"class":"other"}"#,
-            ["`class` is `other`", "remove `class`"],
-        ),
+        (r#"{"class":"other"}"#, ["`class` is `other`", "remove `class`"]),
         (r#"{"class":null}"#, ["is null", "remove it"]),
         (r#"{"class":7}"#, ["is a number", "remove it"]),
-        (
-            r#"{"class":"x","class":"x"}"#,
-            ["twice", "line 1 column 25"],
-        ),
+        (r#"{"class":"x","class":"x"}"#, ["twice", "line 1 column 25"]),
         ("[1]", ["is an array, not an object", "task_id"]),
         ("\"{}\"", ["is a text, not an object", "task_id"]),
         ("{\n \"a\": nope}", ["not usable JSON", "line 2 column 8"]),
@@ -96,12 +77,7 @@ fn a_payload_that_cannot_be_stored_says_where_and_why() {
     }
     assert!(encode("", "{}").unwrap_err().0.contains("name is empty"));
     assert!(encode("\\", "{}").unwrap_err().0.contains("name is empty"));
-    assert!(
-        encode(&"n".repeat(1001), "{}")
-            .unwrap_err()
-            .0
-            .contains("at most 1000")
-    );
+    assert!(encode(&"n".repeat(1001), "{}").unwrap_err().0.contains("at most 1000"));
 }
 
 #[test]
@@ -122,22 +98,13 @@ fn a_json_body_is_the_payload_unchanged() {
         (r#"{"nested":{"class":"no"},"class":"yes"}"#, "yes"),
     ] {
         let envelope = read(body);
-        assert_eq!(
-            (envelope.name.as_str(), envelope.payload.as_str()),
-            (name, body)
-        );
+        assert_eq!((envelope.name.as_str(), envelope.payload.as_str()), (name, body));
     }
 }
 
 #[test]
 fn a_php_body_becomes_what_the_json_serializer_writes() {
-    assert_eq!(
-        read(RICH_PHP),
-        Envelope {
-            name: "app\\jobs\\RichJob".into(),
-            payload: RICH_JSON.into()
-        }
-    );
+    assert_eq!(read(RICH_PHP), Envelope { name: "app\\jobs\\RichJob".into(), payload: RICH_JSON.into() });
     assert_eq!(
         read("O:21:\"app\\jobs\\CopyAssetJob\":1:{s:6:\"taskId\";i:42;}").payload,
         r#"{"class":"app\\jobs\\CopyAssetJob","taskId":42}"#
@@ -166,29 +133,16 @@ fn php_values_are_written_like_json_encode_writes_them() {
         ("s:1:\"\u{1}\";", r#""\u0001""#),
     ] {
         let body = format!("O:1:\"J\":1:{{s:1:\"v\";{php}}}");
-        assert_eq!(
-            read(&body).payload,
-            format!("{{\"class\":\"J\",\"v\":{json}}}"),
-            "{php}"
-        );
+        assert_eq!(read(&body).payload, format!("{{\"class\":\"J\",\"v\":{json}}}"), "{php}");
     }
 }
 
 #[test]
 fn what_a_hidden_property_holds_is_no_matter() {
-    for php in [
-        "r:1;",
-        "E:7:\"App:One\";",
-        "C:1:\"X\":3:{a}b}",
-        "d:NAN;",
-        "O:27:\"Laravel\\SerializableClosure\":0:{}",
-    ] {
+    for php in ["r:1;", "E:7:\"App:One\";", "C:1:\"X\":3:{a}b}", "d:NAN;", "O:27:\"Laravel\\SerializableClosure\":0:{}"]
+    {
         let body = format!("O:1:\"J\":2:{{s:4:\"\0*\0p\";{php}s:1:\"a\";i:1;}}");
-        assert_eq!(
-            decode(body.as_bytes()).map(|read| read.payload).as_deref(),
-            Ok(r#"{"class":"J","a":1}"#),
-            "{php}"
-        );
+        assert_eq!(decode(body.as_bytes()).map(|read| read.payload).as_deref(), Ok(r#"{"class":"J","a":1}"#), "{php}");
     }
 }
 
@@ -206,10 +160,7 @@ fn a_php_body_without_equivalent_says_why() {
         (job("a:2:{s:1:\"a\";N;s:1:\"a\";N;}"), "`a` twice"),
         (job("i:9223372036854775808;"), "64 bits"),
         (job("S:1:\"a\";"), "one of the types"),
-        (
-            "O:21:\"yii\\queue\\closure\\Job\":1:{s:10:\"serialized\";s:1:\"x\";}".into(),
-            "closure",
-        ),
+        ("O:21:\"yii\\queue\\closure\\Job\":1:{s:10:\"serialized\";s:1:\"x\";}".into(), "closure"),
         ("a:1:{i:0;N;}".into(), "not an object"),
         ("C:1:\"X\":1:{a}".into(), "serializes itself"),
         ("O:0:\"\":0:{}".into(), "name is empty"),
@@ -226,11 +177,7 @@ fn a_php_body_without_equivalent_says_why() {
         assert!(message.contains(part), "{body}: {message}");
     }
     assert!(refused(b"O:1:\"J\":1:{s:1:\"v\";s:1:\"\xff\";}").contains("not UTF-8"));
-    let deep = job(&format!(
-        "{}N;{}",
-        "a:1:{i:0;".repeat(5000),
-        "}".repeat(5000)
-    ));
+    let deep = job(&format!("{}N;{}", "a:1:{i:0;".repeat(5000), "}".repeat(5000)));
     assert!(refused(deep).contains("deeper than 128 levels"));
 }
 
@@ -240,10 +187,7 @@ fn an_undecodable_body_says_what_was_found() {
         (&b""[..], "is empty"),
         (b"\0\0\0\x02\x17\x04", "Igbinary"),
         (b"\x1f\x8b\x08", "gzip"),
-        (
-            b"\xff\xfe{}",
-            "not UTF-8 at byte 0; it begins with `\\xff\\xfe{}`",
-        ),
+        (b"\xff\xfe{}", "not UTF-8 at byte 0; it begins with `\\xff\\xfe{}`"),
         (b"garbage", "it begins with `garbage`"),
         (b"{\"a\":1}", "no `class`"),
         (b"{\"class\":null}", "is null"),
@@ -291,8 +235,7 @@ fn object() -> impl Strategy<Value = Value> {
     let any_value = leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::hash_map(".{0,8}", inner, 0..6)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::hash_map(".{0,8}", inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     });
     prop::collection::hash_map(".{0,8}", any_value, 0..6)
