@@ -115,8 +115,8 @@ fn looks_like(bytes: &[u8]) -> String {
             "WebAssembly in its text form; turn it into the binary form with `wasm-tools parse`"
                 .to_owned()
         }
-        (_, Some(_)) => "a text file".to_owned(),
-        (_, None) => "a file of unknown format".to_owned(),
+        (_, Some(_)) => "a text file; name the component's .wasm file".to_owned(),
+        (_, None) => "a file of unknown format; name the component's .wasm file".to_owned(),
     }
 }
 

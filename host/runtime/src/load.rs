@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
 use crate::capabilities::fs;
-use crate::engine::{Engine, Machine};
+use crate::engine::{Allocation, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
 use crate::imports;
@@ -62,7 +62,7 @@ fn load(
     let machine = engine
         .machine(settings.limits.fuel > 0)
         .map_err(|error| Problem::Host(error.to_string()))?;
-    let component = compile(&machine, &bytes)?;
+    let component = compile(engine, &machine, &bytes)?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine
@@ -91,8 +91,17 @@ fn load(
 }
 
 fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Problem> {
-    for grant in &settings.grants.fs {
-        if let Some(why) = fs::problem(grant) {
+    let granted = &settings.grants.fs;
+    for (index, grant) in granted.iter().enumerate() {
+        let twice = granted[..index]
+            .iter()
+            .any(|other| other.guest == grant.guest);
+        let why = if twice {
+            Some("another grant has the same guest path; give each its own".to_owned())
+        } else {
+            fs::problem(grant)
+        };
+        if let Some(why) = why {
             let (host, guest) = (grant.host.clone(), grant.guest.clone());
             return Err(Problem::Grant { host, guest, why });
         }
@@ -106,12 +115,15 @@ fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Prob
     Ok(())
 }
 
-fn compile(machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
+fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
     Component::from_binary(&machine.engine, bytes).map_err(|error| {
         let text = format!("{error:#}");
         // The engine has one error for both; the validator tells them apart.
         match wasmparser::Validator::new().validate_all(bytes) {
-            Ok(_) => Problem::Limit(format!("does not fit into this host: {text}")),
+            Ok(_) if *engine.allocation() == Allocation::Pooling => Problem::Limit(format!(
+                "does not fit into this host's pool: {text}; a host without a pool may take it"
+            )),
+            Ok(_) => Problem::Limit(format!("needs what this host does not support: {text}")),
             Err(invalid) => Problem::Invalid(invalid.to_string()),
         }
     })
@@ -297,18 +309,25 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
     let function = FUNCTIONS
         .iter()
         .find(|(known, _)| *known == interface)
-        .map_or("", |(_, function)| function);
+        .map_or(&"", |(_, function)| function);
     let found = component
         .get_export_index(None, exports::full(interface))
         .and_then(|index| component.get_export(Some(&index), function));
+    let expected = signature::expected(function);
     let found = match found {
         Some((ComponentItem::ComponentFunc(found), _)) => signature::found(&found),
         Some(_) => "something that is not a function".to_owned(),
-        None => format!("no `{function}` in it"),
+        None => {
+            return Problem::MissingFunction {
+                export: exports::full(interface),
+                function: (*function).to_owned(),
+                expected,
+            };
+        }
     };
     Problem::WrongType {
         export: format!("{}#{function}", exports::full(interface)),
-        expected: signature::expected(function),
+        expected,
         found,
         why: error.root_cause().to_string(),
     }

@@ -74,6 +74,18 @@ pub enum Problem {
         /// What it probably should be.
         why: String,
     },
+    /// An export of ours without its function.
+    #[error(
+        "export `{export}` lacks its function `{function}: {expected}`; build the plugin against this host's WIT files"
+    )]
+    MissingFunction {
+        /// The interface's full name.
+        export: String,
+        /// The function's name.
+        function: String,
+        /// As the interface has it.
+        expected: String,
+    },
     /// An export of ours that has another type.
     #[error(
         "export `{export}` has the wrong type: expected `{expected}`, found `{found}` ({why}); build the plugin against this host's WIT files"

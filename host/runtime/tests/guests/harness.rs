@@ -1,5 +1,6 @@
 //! Builds and loads the guests, and records what they do to the host.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -70,9 +71,14 @@ pub(crate) fn engine() -> &'static Engine {
     })
 }
 
-/// A guest, loaded as it is by default.
+/// A guest, loaded as it is by default, once for all tests.
 pub(crate) fn plugin(name: &str) -> Plugin {
-    plugin_with(name, |_| ())
+    static LOADED: Mutex<BTreeMap<String, Plugin>> = Mutex::new(BTreeMap::new());
+    let mut loaded = LOADED.lock().unwrap();
+    loaded
+        .entry(name.to_owned())
+        .or_insert_with(|| plugin_with(name, |_| ()))
+        .clone()
 }
 
 /// A guest, loaded with changed settings.

@@ -44,7 +44,7 @@ mod flood_stdout {
         let usage = finished.usage.clone();
         assert_eq!(returned(finished), Ok("\"still here\"".to_owned()));
         assert_eq!(usage.stdout.len(), 1_000);
-        assert!(usage.stdout.ends_with("stdout 99999\n"));
+        assert!(usage.stdout.ends_with("stdout 19999\n"));
         assert!(usage.stdio_cut);
         assert_eq!(usage.stderr, "[31mstderr is short\n");
     }

@@ -25,7 +25,7 @@ fn refused(content: &[u8]) -> String {
         .to_owned()
 }
 
-/// A component in text form, with our handler's export made from nothing but names.
+/// A component in text form.
 fn component(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(component {body})")).unwrap()
 }
@@ -105,13 +105,6 @@ fn a_component_beyond_its_limit_is_refused_before_it_is_read() {
 
 #[test]
 fn start_up_code_that_never_ends_does_not_hang_the_load() {
-    let endless = component(
-        r#"(core module $m (func $loop (loop br 0)) (start $loop))
-           (core instance (instantiate $m))
-           (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
-    );
-    // The function is missing as well, which is found first; so it is the trial alone that is tested here.
-    assert!(refused(&endless).contains("no `execute` in it"));
     let began = Instant::now();
     let text = refused(&with_handler("(func $loop (loop br 0)) (start $loop)"));
     assert!(
@@ -170,12 +163,12 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
 fn a_component_that_needs_more_than_the_pool_has_is_refused() {
     let text = refused(&with_handler("(memory $large 4096)"));
     assert!(
-        text.contains("does not fit into this host") && text.contains("268435456"),
+        text.contains("does not fit into this host's pool") && text.contains("268435456"),
         "{text}"
     );
     let text = refused(&with_handler("(table 200000 funcref)"));
     assert!(
-        text.contains("does not fit into this host") && text.contains("200000"),
+        text.contains("does not fit into this host's pool") && text.contains("200000"),
         "{text}"
     );
 }
@@ -214,6 +207,23 @@ fn a_grant_that_cannot_be_kept_is_refused() {
     );
     assert!(absent.contains("no such folder"), "{absent}");
     assert!(with("file").contains("it is not a folder"));
+}
+
+#[test]
+fn two_grants_on_one_guest_path_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = PluginSettings::default();
+    let grant = FsGrant {
+        host: folder.path().to_owned(),
+        guest: "/storage".to_owned(),
+        mode: FsMode::ReadOnly,
+    };
+    settings.grants.fs = vec![grant.clone(), grant];
+    let text = refusal_with(&guest("echo"), settings);
+    assert!(
+        text.contains("another grant has the same guest path"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -300,7 +310,8 @@ mod missing_function {
     #[test]
     fn the_missing_function_is_named() {
         let text = refusal(&guest("missing-function"));
-        assert!(text.contains("found `no `execute` in it`"), "{text}");
+        let lacks = "export `jobhost:plugin/handler@0.1.0` lacks its function `execute: func(job: job) -> result<string, job-error>`";
+        assert!(text.contains(lacks), "{text}");
     }
 }
 
