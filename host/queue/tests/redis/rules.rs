@@ -467,3 +467,52 @@ async fn without_a_tests_clock_the_servers_time_is_used() {
     assert!(taken.reserved_at.abs_diff(seconds * 1000) < 60_000);
     assert_eq!(taken.ready_at, taken.pushed_at);
 }
+
+#[tokio::test]
+async fn waiting_on_a_key_of_another_type_says_so() {
+    let t = Bench::start().await;
+    t.redis::<()>("SET ch.waiting x").await;
+    let waited = t.store.wait(&t.channel, Duration::from_mins(1)).await;
+    let error = waited.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert!(error.to_string().contains("`ch.waiting`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_spoiled_does_not_keep_its_job_from_running() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    for part in ["job", "times", "crashes", "lease"] {
+        t.redis::<()>(&format!("HSET ch:jobs 1:{part} nonsense"))
+            .await;
+    }
+    t.redis::<()>("HSET ch.attempts 1 many").await;
+    let taken = t.reserve_one().await;
+    assert_eq!((taken.attempt, taken.crashes), (1, 0));
+    assert!(!taken.key.is_empty());
+    t.settle(&taken, Verdict::Failed).await;
+    assert_eq!(t.keys("ch.*").await.len(), 1, "the counter");
+    let failed = t.store.failed(&t.channel, 0, 9).await.unwrap();
+    assert_eq!(failed[0].key, taken.key);
+}
+
+#[tokio::test]
+async fn a_call_over_its_limits_is_invalid() {
+    let t = Bench::start().await;
+    let jobs = vec![NewJob::new("a", 60); 10_001];
+    let token = Token::from_stored("not a token");
+    let errors = [
+        t.store
+            .push(&t.channel, Token::random(), None, &jobs)
+            .await
+            .unwrap_err(),
+        t.store
+            .push(&t.channel, token, None, &jobs[..1])
+            .await
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    }
+    assert!(t.keys("*").await.is_empty());
+}

@@ -108,7 +108,8 @@ local function records_of(k, id)
     id .. ':crashes')
   local ready, attempts, first = string.match(found[3] or '', '^(%S+) (%d+) (%S+)$')
   return {
-    lease = found[1] and read_lease(found[1]), job = found[2],
+    lease = found[1] and read_lease(found[1]),
+    job = string.match(found[2] or '', '^{"key":".*}$') or false,
     ready = tonumber(ready), attempts = tonumber(attempts), first = tonumber(first),
     crashes = tonumber(found[4] or '0') or 0,
   }
