@@ -516,3 +516,48 @@ async fn a_call_over_its_limits_is_invalid() {
     }
     assert!(t.keys("*").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_job_taken_from_a_worker_that_lives_counts_neither_attempt_nor_crash() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    t.live(14).await;
+    let held = t.reserve_one().await;
+    t.live(4).await;
+    // The mover of a PHP worker whose clock is far ahead.
+    t.redis::<()>("ZREM ch.reserved 1").await;
+    t.redis::<()>("RPUSH ch.waiting 1").await;
+    let again = t.reserve_one().await;
+    assert_eq!((again.attempt, again.crashes), (1, 0));
+    assert_eq!(t.settle(&held, done()).await, Settled::Lost);
+}
+
+#[tokio::test]
+async fn since_when_a_job_could_be_taken_is_unknown_after_a_php_worker_had_it() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    let ours = t.reserve_one().await;
+    t.settle(&ours, retry(0)).await;
+    t.redis::<()>("RPOP ch.waiting").await;
+    let until = t.at(5);
+    t.redis::<()>(&format!("ZADD ch.reserved {until} 1")).await;
+    t.redis::<()>("HINCRBY ch.attempts 1 1").await;
+    t.advance(5);
+    let again = t.reserve_one().await;
+    assert_eq!((again.attempt, again.ready_at), (3, None));
+    assert_eq!(again.first_reserved_at, ours.first_reserved_at);
+}
+
+#[tokio::test]
+async fn after_an_outage_a_reservation_of_ours_that_expired_is_not_moved() {
+    let t = Bench::start().await;
+    let short = [NewJob::new("a", 1)];
+    let push = t.store.push(&t.channel, Token::random(), None, &short);
+    push.await.unwrap();
+    t.live(14).await;
+    let held = t.reserve_one().await;
+    t.advance(60);
+    assert!(t.reserve(9).await.is_empty());
+    let extended = t.store.extend(&[held.lease], false).await.unwrap();
+    assert_eq!(extended, [Held::Yes]);
+}
