@@ -198,8 +198,7 @@ impl Store for SqliteStore {
         let woken = async {
             loop {
                 // Before the look, so that what comes after it is not missed.
-                let mut rung = std::pin::pin!(bell.notified());
-                rung.as_mut().enable();
+                let rung = bell.notified();
                 if self.is_filled(channel).await? {
                     return Ok(Wake::Ready);
                 }
