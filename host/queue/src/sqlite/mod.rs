@@ -1,7 +1,7 @@
 //! Queues in a SQLite file, shared by the processes of one machine.
 //!
 //! One thread of a process writes, in transactions that many callers share
-//! ([`writer`]); a few connections read. What the tables hold is said in
+//! (`writer.rs`); a few connections read. What the tables hold is said in
 //! `schema.sql`. Files on network file systems are refused.
 
 mod address;
