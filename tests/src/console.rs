@@ -166,8 +166,7 @@ pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
 fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
     let mut command = step.command.clone();
     if let Some(server) = server {
-        let address = server.url().replace("redis://", "").replace("/0", "");
-        command = command.replace("127.0.0.1:6379", &address);
+        command = command.replace("127.0.0.1:6379", &server.address());
     }
     // One pipe for both, as on a terminal.
     let (mut printed, pipe) = pipe().map_err(|error| error.to_string())?;
