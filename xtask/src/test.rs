@@ -12,13 +12,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     process::run(guest_cargo(&root().join("plugins")).args(["test", "--workspace"]))?;
     // The tests of the whole program start it.
     binary::build()?;
-    process::run(cargo(&root()).args(["test", "--workspace", "--no-fail-fast"])).map_err(
-        |failure| Failure {
-            // The runner has just said which tests failed.
-            message: String::new(),
-            ..failure
-        },
-    )
+    process::run(cargo(&root()).args(["test", "--workspace", "--no-fail-fast"])).map_err(|failure| Failure {
+        // The runner has just said which tests failed.
+        message: String::new(),
+        ..failure
+    })
 }
 
 /// The tests of the Redis store start servers of their own.
@@ -28,26 +26,14 @@ fn ensure_redis() -> Result<(), Failure> {
     }
     let missing = "The tests of the Redis store need redis-server on the PATH";
     if !is_installed("apt-get") {
-        return Err(Failure::new(format!(
-            "{missing}. Install it and run this again."
-        )));
+        return Err(Failure::new(format!("{missing}. Install it and run this again.")));
     }
     let root_user = output(Command::new("id").arg("-u"))? == "0";
     if !root_user && !succeeds(Command::new("sudo").args(["-n", "true"])) {
-        return Err(Failure::new(format!(
-            "{missing}. Run `sudo apt-get install redis-server`, then this again."
-        )));
+        return Err(Failure::new(format!("{missing}. Run `sudo apt-get install redis-server`, then this again.")));
     }
     println!("{missing}: installing it.");
-    for arguments in [
-        &["update"][..],
-        &[
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            "redis-server",
-        ],
-    ] {
+    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "redis-server"]] {
         process::run(&mut apt_get(root_user, arguments))?;
     }
     Ok(())
