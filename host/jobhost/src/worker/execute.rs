@@ -151,7 +151,8 @@ impl Attempt {
 
     /// Nobody here handles the name: failed, or left to other workers for a while.
     async fn unhandled(&mut self) -> Settlement {
-        let first_seen = self.reserved.pushed_at.unwrap_or(self.reserved.first_reserved_at);
+        // Not since it was pushed: a job that was delayed, or waited long, was offered to nobody meanwhile.
+        let first_seen = self.reserved.first_reserved_at;
         let known_for = Duration::from_millis(self.reserved.reserved_at.saturating_sub(first_seen));
         if self.queue.config.unknown == Unknown::Release && known_for < RELEASED_AT_MOST {
             return self.postponed(RELEASED_FOR, "no plugin handles this name here".into());
