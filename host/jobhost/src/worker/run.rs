@@ -90,7 +90,7 @@ impl Worker {
         let mut duties = JoinSet::new();
         let (tell_stopping, stopping) = watch::channel(false);
         duties.spawn(settling);
-        duties.spawn(keep_leases(shared.leases.clone(), Arc::clone(&shared.store), stopping));
+        duties.spawn(keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping));
         for source in &sources {
             duties.spawn(sweep(Arc::clone(&shared), source.name.clone(), source.channel().clone()));
             duties.spawn(source.watch(Arc::clone(&shared.store), Arc::clone(&shared.bell), outage.clone()));
