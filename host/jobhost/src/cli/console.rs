@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jobhost_queue::AttemptRecord;
+use jobhost_queue::{AttemptRecord, Cause};
 use serde_json::{Value, json};
 
 use super::output::{Output, Paint, harmless, harmless_line, human_duration, local_time};
@@ -68,11 +68,7 @@ impl Console {
     fn failed(&self, job: &Subject, record: &AttemptRecord, retry_after: Option<Duration>) -> String {
         let mut text = self.job(job, &format!("{} ({})", self.paint.bad("Error"), self.took(record)));
         if let Some(cause) = &record.cause {
-            let message = harmless(&cause.message);
-            let code = if cause.code.is_empty() { String::new() } else { format!("{}: ", harmless_line(&cause.code)) };
-            for (index, line) in message.lines().enumerate() {
-                let _ = writeln!(text, "> {}{line}", if index == 0 { code.as_str() } else { "" });
-            }
+            text.push_str(&why(cause));
         }
         if let Some(delay) = retry_after {
             let _ = writeln!(text, "> next attempt in {}", human_duration(delay));
@@ -153,6 +149,21 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Code and message of a failure, each line marked; its kind where the plugin gave neither.
+fn why(cause: &Cause) -> String {
+    let (code, message) = (harmless_line(&cause.code), harmless(&cause.message));
+    let told = match (code.is_empty(), message.is_empty()) {
+        (true, true) => format!("{}, without code and message", cause.kind),
+        (true, false) => message,
+        (false, true) => code,
+        (false, false) => format!("{code}: {message}"),
+    };
+    told.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "> {line}");
+        text
+    })
+}
+
 /// `H:MM:SS`, or `D:HH:MM:SS` from a day on, like yii2.
 fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
@@ -168,6 +179,17 @@ fn clock(elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_without_a_message_is_told_by_its_code_or_kind() {
+        let told = |code: &str, message: &str| {
+            why(&Cause { kind: "returned".into(), code: code.into(), message: message.into(), ..Cause::default() })
+        };
+        assert_eq!(told("35020", "no assets\nfor task 2"), "> 35020: no assets\n> for task 2\n");
+        assert_eq!(told("", "no assets"), "> no assets\n");
+        assert_eq!(told("35020", ""), "> 35020\n");
+        assert_eq!(told("", ""), "> returned, without code and message\n");
+    }
 
     #[test]
     fn the_worked_time_is_printed_like_yii2_prints_it() {
