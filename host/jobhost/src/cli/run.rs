@@ -51,7 +51,7 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     }
 }
 
-/// SIGTERM and SIGINT, and SIGHUP while there is nothing to read again.
+/// SIGTERM and SIGINT. SIGHUP is left alone: it ends the program at once.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
