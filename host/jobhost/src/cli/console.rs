@@ -8,13 +8,16 @@ use jiff::Timestamp;
 use jobhost_queue::{AttemptRecord, Cause};
 use serde_json::{Value, json};
 
+use super::printing::{self, Lines, Printed};
 use super::output::{Output, Paint, harmless, harmless_line, human_duration, local_time};
+use crate::exit::CliError;
 use crate::worker::events::{Event, Listener, Subject};
 
-/// Prints events. What cannot be printed, the pipe being closed, is dropped:
-/// jobs do not end because nobody reads along.
+/// Prints events. What cannot be printed, the pipe being closed or its reader
+/// far behind, is dropped: jobs neither end nor wait because nobody reads along.
 pub(super) struct Console {
-    output: Output,
+    lines: Lines,
+    json: bool,
     paint: Paint,
     /// Whether ids are printed with their queue.
     several_queues: bool,
@@ -23,8 +26,12 @@ pub(super) struct Console {
 
 impl Console {
     /// `several_queues`: whether an id alone would be ambiguous.
-    pub(super) fn new(output: Output, several_queues: bool) -> Self {
-        Self { output, paint: output.paint(), several_queues, pid: std::process::id() }
+    pub(super) fn new(output: Output, several_queues: bool) -> Result<(Self, Printed), CliError> {
+        let (lines, printed) = printing::start(move |line| {
+            let _ = output.text(line);
+        })?;
+        let (json, paint) = (output.is_json(), output.paint());
+        Ok((Self { lines, json, paint, several_queues, pid: std::process::id() }, printed))
     }
 
     fn line(&self, event: &Event) -> String {
@@ -89,11 +96,7 @@ impl Console {
 
 impl Listener for Console {
     fn hear(&self, event: &Event) {
-        let _ = if self.output.is_json() {
-            self.output.document(&document(event, self.pid))
-        } else {
-            self.output.text(&self.line(event))
-        };
+        self.lines.send(if self.json { format!("{}\n", document(event, self.pid)) } else { self.line(event) });
     }
 }
 
