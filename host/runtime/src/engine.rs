@@ -29,7 +29,9 @@ const KEEP_STACK: usize = 64 << 10;
 pub struct EngineSettings {
     /// Calls of `execute` at once; further ones wait.
     pub calls: u32,
-    /// Calls of hooks, get-ttr and can-retry at once. They never wait for calls of `execute`.
+    /// Calls of before-exec, after-exec and after-error at once, and as many again of before-push, get-ttr and
+    /// can-retry. The former never wait for calls of `execute`, the latter for neither: a guest that pushes waits for
+    /// the before-push hooks of the target queue.
     pub hook_calls: u32,
     /// The largest memory limit of any plugin, in bytes.
     pub memory: u64,
@@ -104,6 +106,8 @@ struct Inner {
     trial: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     hook_calls: Arc<Semaphore>,
+    /// For functions that push nothing, so that they wait for no other.
+    last_calls: Arc<Semaphore>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -148,6 +152,7 @@ impl Engine {
             trial: slots(1),
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
+            last_calls: slots(settings.hook_calls),
             runtime: Some(runtime),
         })))
     }
@@ -161,11 +166,13 @@ impl Engine {
         &self.0.settings
     }
 
-    /// The slots of this function: `execute` has its own, and so has the trial of a plugin that is loaded.
+    /// The slots of this function: `execute` has its own, so have hooks that may push, and the functions that these
+    /// wait for then; and so has the trial of a plugin that is loaded.
     pub(crate) fn slots(&self, stage: Stage) -> Arc<Semaphore> {
         Arc::clone(match stage {
             Stage::Trial => &self.0.trial,
             Stage::Execute => &self.0.calls,
+            stage if stage.without_pushes().is_some() => &self.0.last_calls,
             _ => &self.0.hook_calls,
         })
     }
@@ -269,7 +276,7 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
     let most = Limits::default();
     let calls = settings
         .calls
-        .saturating_add(settings.hook_calls)
+        .saturating_add(settings.hook_calls.saturating_mul(2))
         .saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)

@@ -49,7 +49,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The name of this function, where nothing can be pushed from within it.
-    fn without_pushes(self) -> Option<&'static str> {
+    pub(crate) fn without_pushes(self) -> Option<&'static str> {
         match self {
             Self::GetTtr => Some("get-ttr"),
             Self::CanRetry => Some("can-retry"),

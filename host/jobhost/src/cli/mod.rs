@@ -15,6 +15,7 @@ pub mod listen;
 mod logs;
 pub mod output;
 pub mod payload;
+mod printing;
 mod push;
 mod remove;
 pub mod run;

@@ -224,6 +224,67 @@ mod every_hook {
     }
 }
 
+mod slots {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use jobhost_runtime::types::{JobDraft, PushError};
+    use jobhost_runtime::{
+        Call, CallHost, Engine, EngineSettings, Interrupt, Plugin, PluginSettings,
+    };
+
+    use super::*;
+    use crate::harness::guest;
+
+    /// Asks a before-push hook about each push, as a host with hooks does.
+    struct Asking(Plugin);
+
+    #[async_trait]
+    impl CallHost for Asking {
+        async fn push(&self, drafts: Vec<JobDraft>) -> Result<(), PushError> {
+            for draft in drafts {
+                returned(self.0.before_push(draft, call().0).await).map_err(PushError::Rejected)?;
+            }
+            Ok(())
+        }
+
+        async fn push_now(&self, _: JobDraft) -> Result<String, PushError> {
+            Err(PushError::Unavailable("there is no store".to_owned()))
+        }
+
+        fn progress(&self, _: u32, _: Option<u32>, _: &str) {}
+
+        fn log(&self, _: Level, _: &str) {}
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_pushes_does_not_wait_for_the_slot_that_it_holds() {
+        let one = EngineSettings {
+            calls: 1,
+            hook_calls: 1,
+            ..EngineSettings::default()
+        };
+        let mut settings = PluginSettings::default();
+        settings.grants.queues = vec!["up".to_owned()];
+        let (engine, file) = (Engine::new(&one).unwrap(), guest("every-hook"));
+        let plugin = Plugin::load(&engine, "every-hook", &file, settings).unwrap();
+        let call = Call {
+            budget: Duration::from_secs(20),
+            host: Arc::new(Asking(plugin.clone())),
+            interrupt: Interrupt::default(),
+        };
+        let told = plugin
+            .after_exec(
+                job(r#"{"queue":"up"}"#),
+                "{}".to_owned(),
+                report(),
+                call,
+            )
+            .await;
+        assert_eq!(returned(told), Ok(()));
+    }
+}
+
 mod remaining {
     use super::*;
 
