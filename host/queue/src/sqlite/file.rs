@@ -138,9 +138,15 @@ impl Place {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let uri = format!("file:{}?immutable=1", escaped(&self.path));
-        let found = Connection::open_with_flags(uri, flags)
-            .and_then(|file| marks(&file))
-            .map_err(|error| self.told(error))?;
+        let found = match Connection::open_with_flags(uri, flags).and_then(|file| marks(&file)) {
+            Ok(found) => found,
+            // Without locks, half of another process's checkpoint may be seen.
+            // Ours or not, the look with locks that follows tells what is so.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+                return Ok(());
+            }
+            Err(error) => return Err(self.told(error)),
+        };
         // Ours has its marks before it has a log.
         let logged = self
             .beside("-wal")
