@@ -29,7 +29,8 @@ const KEEP_STACK: usize = 64 << 10;
 pub struct EngineSettings {
     /// Calls of `execute` at once; further ones wait.
     pub calls: u32,
-    /// Calls of hooks, get-ttr and can-retry at once. They never wait for calls of `execute`.
+    /// Calls of hooks and can-retry at once. Before-push and get-ttr, which are asked while a guest pushes, have as many
+    /// slots again. None of them ever waits for calls of `execute`.
     pub hook_calls: u32,
     /// The largest memory limit of any plugin, in bytes.
     pub memory: u64,
@@ -104,6 +105,8 @@ struct Inner {
     trial: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     hook_calls: Arc<Semaphore>,
+    /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
+    push_calls: Arc<Semaphore>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -148,6 +151,7 @@ impl Engine {
             trial: slots(1),
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
+            push_calls: slots(settings.hook_calls),
             runtime: Some(runtime),
         })))
     }
@@ -161,12 +165,15 @@ impl Engine {
         &self.0.settings
     }
 
-    /// The slots of this function: `execute` has its own, and so has the trial of a plugin that is loaded.
+    /// The slots of this function. Functions that wait for each other never share any.
     pub(crate) fn slots(&self, stage: Stage) -> Arc<Semaphore> {
         Arc::clone(match stage {
             Stage::Trial => &self.0.trial,
             Stage::Execute => &self.0.calls,
-            _ => &self.0.hook_calls,
+            Stage::BeforePush | Stage::GetTtr => &self.0.push_calls,
+            Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => {
+                &self.0.hook_calls
+            }
         })
     }
 
@@ -269,7 +276,7 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
     let most = Limits::default();
     let calls = settings
         .calls
-        .saturating_add(settings.hook_calls)
+        .saturating_add(settings.hook_calls.saturating_mul(2))
         .saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)

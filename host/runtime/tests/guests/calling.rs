@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use jobhost_runtime::types::{FailureCause, JobDraft, Level, PushError};
+use jobhost_runtime::types::{FailureCause, JobDraft, Level, PushDecision, PushError};
 use jobhost_runtime::{
     Allocation, Call, CallHost, Engine, EngineSettings, Interrupt, Outcome, Plugin, PluginSettings,
 };
 
-use crate::harness::{AMPLE, call, call_within, draft, faulted, guest, job, plugin, returned};
+use crate::harness::{AMPLE, call, call_within, draft, faulted, guest, job, plugin, report, returned};
 
 fn engine(calls: u32, pooling: bool) -> Engine {
     Engine::new(&EngineSettings {
@@ -69,6 +69,43 @@ async fn hooks_run_while_every_slot_of_execute_is_taken() {
     assert!(!holder.is_finished());
     interrupt.cancel();
     assert_eq!(holder.await.unwrap().outcome, Outcome::Cancelled);
+}
+
+#[tokio::test]
+async fn a_hook_that_pushes_does_not_wait_for_itself() {
+    /// Asks a before-push hook about each push, as the host of a real call does.
+    struct Asks(Plugin);
+
+    #[async_trait]
+    impl CallHost for Asks {
+        async fn push(&self, drafts: Vec<JobDraft>) -> Result<(), PushError> {
+            for draft in drafts {
+                let decision = self.0.before_push(draft, call().0).await;
+                assert_eq!(returned(decision), Ok(PushDecision::Accept));
+            }
+            Ok(())
+        }
+
+        async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
+            Ok(String::new())
+        }
+
+        fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
+
+        fn log(&self, _level: Level, _message: &str) {}
+    }
+
+    let engine = engine(1, true);
+    let mut settings = PluginSettings::default();
+    settings.grants.queues = vec!["up".to_owned()];
+    let hooks = Plugin::load(&engine, "every-hook", &guest("every-hook"), settings).unwrap();
+    let call = Call {
+        budget: Duration::from_secs(5),
+        host: Arc::new(Asks(hooks.clone())),
+        interrupt: Interrupt::default(),
+    };
+    let told = hooks.after_exec(job(r#"{"queue":"up"}"#), "{}".to_owned(), report(), call);
+    assert_eq!(returned(told.await), Ok(()));
 }
 
 #[tokio::test]
