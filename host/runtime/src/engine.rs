@@ -41,12 +41,7 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self {
-            calls: 4,
-            hook_calls: 4,
-            memory: Limits::default().memory,
-            pooling: true,
-        }
+        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true }
     }
 }
 
@@ -75,9 +70,7 @@ pub enum EngineError {
     #[error("the WebAssembly engine cannot run on this machine: {0}")]
     Unsupported(String),
     /// A thread could not be started.
-    #[error(
-        "cannot start the threads that run guests: {0}; raise the limit of processes or of memory"
-    )]
+    #[error("cannot start the threads that run guests: {0}; raise the limit of processes or of memory")]
     Threads(#[from] std::io::Error),
 }
 
@@ -122,20 +115,14 @@ impl Engine {
     /// Reserves the pool and starts the threads. Where there is no pool to be had it goes on without, see
     /// [`Self::allocation`].
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        for (setting, value) in [
-            ("calls", settings.calls),
-            ("hook_calls", settings.hook_calls),
-        ] {
+        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls)] {
             if value == 0 {
                 return Err(EngineError::Zero { setting });
             }
         }
         let (engine, allocation) = probe(settings)?;
         if let Allocation::OnDemand { why } = &allocation {
-            tracing::warn!(
-                why,
-                "instances are allocated on demand, which is slower than from a pool"
-            );
+            tracing::warn!(why, "instances are allocated on demand, which is slower than from a pool");
         }
         let plain = Machine::new(engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -171,9 +158,7 @@ impl Engine {
             Stage::Trial => &self.0.trial,
             Stage::Execute => &self.0.calls,
             Stage::BeforePush | Stage::GetTtr => &self.0.push_calls,
-            Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => {
-                &self.0.hook_calls
-            }
+            Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => &self.0.hook_calls,
         })
     }
 
@@ -183,11 +168,7 @@ impl Engine {
         if !fuel {
             return Ok(self.0.plain.clone());
         }
-        let mut fuelled = self
-            .0
-            .fuelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut fuelled = self.0.fuelled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(machine) = &*fuelled {
             return Ok(machine.clone());
         }
@@ -274,10 +255,7 @@ fn config(settings: &EngineSettings, pooling: bool) -> Config {
 /// numbers of instances, memories and tables.
 fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
     let most = Limits::default();
-    let calls = settings
-        .calls
-        .saturating_add(settings.hook_calls.saturating_mul(2))
-        .saturating_add(1);
+    let calls = settings.calls.saturating_add(settings.hook_calls.saturating_mul(2)).saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)
@@ -298,15 +276,10 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
 }
 
 fn slots(count: u32) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(
-        size(u64::from(count)).min(Semaphore::MAX_PERMITS),
-    ))
+    Arc::new(Semaphore::new(size(u64::from(count)).min(Semaphore::MAX_PERMITS)))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is used as a function of map_err"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "it is used as a function of map_err")]
 fn unsupported(error: wasmtime::Error) -> EngineError {
     EngineError::Unsupported(format!("{error:#}"))
 }

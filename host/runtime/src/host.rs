@@ -126,17 +126,12 @@ impl State {
     /// Whether these drafts may be pushed now; if so they are counted.
     fn admit(&mut self, drafts: &[JobDraft]) -> Result<(), PushError> {
         if let Some(function) = self.stage.without_pushes() {
-            return Err(PushError::Denied(format!(
-                "nothing can be pushed from within {function}"
-            )));
+            return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
         for draft in drafts {
             if let Err(advice) = queues::permit(&self.plugin, &self.queues, &draft.queue) {
                 self.host.log(Level::Warn, &printable(&advice));
-                return Err(PushError::Denied(format!(
-                    "the queue `{}` is not granted",
-                    draft.queue
-                )));
+                return Err(PushError::Denied(format!("the queue `{}` is not granted", draft.queue)));
             }
             if let Some(problem) = queues::problem(draft) {
                 return Err(PushError::Invalid(problem));
@@ -145,10 +140,7 @@ impl State {
         let count = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         let bytes: u64 = drafts.iter().map(queues::weight).sum();
         let pushes = self.left.pushes.checked_sub(count).ok_or_else(|| {
-            PushError::Invalid(format!(
-                "too many pushes in one call: {} more are allowed",
-                self.left.pushes
-            ))
+            PushError::Invalid(format!("too many pushes in one call: {} more are allowed", self.left.pushes))
         })?;
         let push_bytes = self.left.push_bytes.checked_sub(bytes).ok_or_else(|| {
             PushError::Invalid(format!(
@@ -164,10 +156,7 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
@@ -187,10 +176,7 @@ impl context::Host for State {
             self.host.log(level, &printable(&message));
         } else {
             self.left.log_lines = 0;
-            self.host.log(
-                Level::Warn,
-                "the call's limit of log output is reached; the rest is dropped",
-            );
+            self.host.log(Level::Warn, "the call's limit of log output is reached; the rest is dropped");
         }
         Ok(())
     }
@@ -204,12 +190,7 @@ impl context::Host for State {
         Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
-    async fn progress(
-        &mut self,
-        done: u32,
-        total: Option<u32>,
-        note: String,
-    ) -> wasmtime::Result<()> {
+    async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
         let end = note.floor_char_boundary(self.left.note_bytes);
         self.host.progress(done, total, &printable(&note[..end]));
         Ok(())
@@ -221,10 +202,7 @@ impl queue::Host for State {
         self.push_many(vec![draft]).await
     }
 
-    async fn push_many(
-        &mut self,
-        drafts: Vec<JobDraft>,
-    ) -> wasmtime::Result<Result<(), PushError>> {
+    async fn push_many(&mut self, drafts: Vec<JobDraft>) -> wasmtime::Result<Result<(), PushError>> {
         if let Err(refusal) = self.admit(&drafts) {
             return Ok(Err(refusal));
         }

@@ -25,13 +25,11 @@ pub struct Inspection {
 /// Looks at the component at `path`. It takes milliseconds, needs no engine and checks neither types nor imports. Files
 /// beyond the default limit of a component's size are refused.
 pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
-    read(path, Limits::default().component_bytes)
-        .map(|(inspection, _)| inspection)
-        .map_err(|problem| LoadError {
-            plugin: None,
-            path: path.to_owned(),
-            problem: Box::new(problem),
-        })
+    read(path, Limits::default().component_bytes).map(|(inspection, _)| inspection).map_err(|problem| LoadError {
+        plugin: None,
+        path: path.to_owned(),
+        problem: Box::new(problem),
+    })
 }
 
 /// As [`inspect`], with the file's bytes for those who go on to compile them.
@@ -40,11 +38,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<(Inspection, Vec<u8>), Pro
     header(&bytes)?;
     let names = export_names(&bytes).map_err(|error| Problem::Invalid(error.to_string()))?;
     let exports = exports::recognise(&names).map_err(refuse)?;
-    let inspection = Inspection {
-        exports,
-        digest: digest(&bytes),
-        size: crate::limits::bytes(bytes.len()),
-    };
+    let inspection = Inspection { exports, digest: digest(&bytes), size: crate::limits::bytes(bytes.len()) };
     Ok((inspection, bytes))
 }
 
@@ -65,9 +59,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
     let mut content = Vec::new();
     let file = std::fs::File::open(path).map_err(trouble)?;
     // It may grow while it is read.
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut content)
-        .map_err(trouble)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(trouble)?;
     if bytes(content.len()) > limit {
         return Err(too_large(bytes(content.len())));
     }
@@ -83,9 +75,7 @@ fn header(bytes: &[u8]) -> Result<(), Problem> {
     } else if Parser::is_core_wasm(bytes) {
         Err(Problem::CoreModule)
     } else {
-        Err(Problem::NotWasm {
-            looks_like: looks_like(bytes),
-        })
+        Err(Problem::NotWasm { looks_like: looks_like(bytes) })
     }
 }
 
@@ -107,13 +97,10 @@ fn looks_like(bytes: &[u8]) -> String {
         ([0x7f, b'E', b'L', b'F', ..], _) => {
             "a native program or library (ELF); build for the target wasm32-wasip2".to_owned()
         }
-        ([0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..], _) => {
-            "a compressed file; unpack it".to_owned()
-        }
+        ([0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..], _) => "a compressed file; unpack it".to_owned(),
         ([b'P', b'K', 3, 4, ..], _) => "a zip archive; unpack it".to_owned(),
         (_, Some(text)) if text.trim_start().starts_with(['(', ';']) => {
-            "WebAssembly in its text form; turn it into the binary form with `wasm-tools parse`"
-                .to_owned()
+            "WebAssembly in its text form; turn it into the binary form with `wasm-tools parse`".to_owned()
         }
         (_, Some(_)) => "a text file; name the component's .wasm file".to_owned(),
         (_, None) => "a file of unknown format; name the component's .wasm file".to_owned(),
@@ -144,11 +131,7 @@ fn refuse(refusal: Unrecognised) -> Problem {
         Unrecognised::Nearly { found, why } => Problem::NearlyOurs { export: found, why },
         Unrecognised::Nothing { found } => Problem::NoExports {
             wanted: listed(exports::INTERFACES.map(exports::full).iter()),
-            found: if found.is_empty() {
-                "nothing".to_owned()
-            } else {
-                listed(found.iter())
-            },
+            found: if found.is_empty() { "nothing".to_owned() } else { listed(found.iter()) },
         },
     }
 }
@@ -165,9 +148,6 @@ pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> St
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hexadecimal = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>();
+    let hexadecimal = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
     format!("sha256:{}", hexadecimal.concat())
 }

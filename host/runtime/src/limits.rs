@@ -121,12 +121,7 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let growth = bytes(desired).saturating_sub(bytes(current));
         let after = self.held.saturating_add(growth);
         if after > self.limits.memory || maximum.is_some_and(|maximum| desired > maximum) {
@@ -145,14 +140,8 @@ impl ResourceLimiter for Meter {
         Ok(())
     }
 
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let allowed = bytes(desired) <= self.limits.table_elements
-            && maximum.is_none_or(|maximum| desired <= maximum);
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = bytes(desired) <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
         if !allowed {
             self.table_refused.get_or_insert(bytes(desired));
         }
@@ -189,10 +178,7 @@ mod tests {
     const PAGE: usize = 64 << 10;
 
     fn meter(memory: u64) -> Meter {
-        Meter::new(&Limits {
-            memory,
-            ..Limits::default()
-        })
+        Meter::new(&Limits { memory, ..Limits::default() })
     }
 
     #[test]

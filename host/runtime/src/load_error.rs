@@ -28,9 +28,7 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     Unreadable(std::io::Error),
     /// The file is larger than the plugin's limit.
-    #[error(
-        "{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit"
-    )]
+    #[error("{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit")]
     TooLarge {
         /// Its size in bytes.
         size: u64,
@@ -57,9 +55,7 @@ pub enum Problem {
     #[error("not a valid component: {0}")]
     Invalid(String),
     /// A component that is no plugin.
-    #[error(
-        "exports nothing that this host calls; wanted is at least one of {wanted}, it exports {found}"
-    )]
+    #[error("exports nothing that this host calls; wanted is at least one of {wanted}, it exports {found}")]
     NoExports {
         /// What the host looks for.
         wanted: String,
@@ -109,9 +105,7 @@ pub enum Problem {
         hint: String,
     },
     /// An import that this host has with another type.
-    #[error(
-        "an import does not fit this host: {0}; build the plugin against this host's WIT files"
-    )]
+    #[error("an import does not fit this host: {0}; build the plugin against this host's WIT files")]
     WrongImport(String),
     /// The component needs more than its limits, or the engine, allow.
     #[error("{0}")]

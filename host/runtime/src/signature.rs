@@ -4,10 +4,7 @@
 use wasmtime::component::types::{ComponentFunc, Type};
 
 /// The sources of the interfaces, from which the expected types are quoted.
-const SOURCES: [&str; 2] = [
-    include_str!("../../../wit/handler.wit"),
-    include_str!("../../../wit/hooks.wit"),
-];
+const SOURCES: [&str; 2] = [include_str!("../../../wit/handler.wit"), include_str!("../../../wit/hooks.wit")];
 
 /// The line of the WIT files that declares `function`.
 pub(crate) fn expected(function: &str) -> String {
@@ -36,19 +33,12 @@ pub(crate) fn found(function: &ComponentFunc) -> String {
 }
 
 fn whole(function: &ComponentFunc) -> String {
-    let parameters: Vec<String> = function
-        .params()
-        .map(|(name, ty)| format!("{name}: {}", render(&ty)))
-        .collect();
+    let parameters: Vec<String> = function.params().map(|(name, ty)| format!("{name}: {}", render(&ty))).collect();
     let results: Vec<String> = function.results().map(|ty| render(&ty)).collect();
     let asynchronous = if function.async_() { "async " } else { "" };
     match results.as_slice() {
         [] => format!("{asynchronous}func({})", parameters.join(", ")),
-        results => format!(
-            "{asynchronous}func({}) -> {}",
-            parameters.join(", "),
-            results.join(", ")
-        ),
+        results => format!("{asynchronous}func({}) -> {}", parameters.join(", "), results.join(", ")),
     }
 }
 
@@ -62,10 +52,8 @@ fn render(ty: &Type) -> String {
             format!("tuple<{}>", types.join(", "))
         }
         Type::Record(record) => {
-            let fields: Vec<String> = record
-                .fields()
-                .map(|field| format!("{}: {}", field.name, render(&field.ty)))
-                .collect();
+            let fields: Vec<String> =
+                record.fields().map(|field| format!("{}: {}", field.name, render(&field.ty))).collect();
             format!("record {{ {} }}", fields.join(", "))
         }
         Type::Variant(variant) => {
@@ -78,14 +66,8 @@ fn render(ty: &Type) -> String {
                 .collect();
             format!("variant {{ {} }}", cases.join(", "))
         }
-        Type::Enum(names) => format!(
-            "enum {{ {} }}",
-            names.names().collect::<Vec<_>>().join(", ")
-        ),
-        Type::Flags(names) => format!(
-            "flags {{ {} }}",
-            names.names().collect::<Vec<_>>().join(", ")
-        ),
+        Type::Enum(names) => format!("enum {{ {} }}", names.names().collect::<Vec<_>>().join(", ")),
+        Type::Flags(names) => format!("flags {{ {} }}", names.names().collect::<Vec<_>>().join(", ")),
         other => simple(other).to_owned(),
     }
 }
@@ -94,11 +76,7 @@ fn render_result(ok: Option<&Type>, err: Option<&Type>) -> String {
     match (ok, err) {
         (None, None) => "result".to_owned(),
         (Some(ok), None) => format!("result<{}>", render(ok)),
-        (ok, Some(err)) => format!(
-            "result<{}, {}>",
-            ok.map_or_else(|| "_".to_owned(), render),
-            render(err)
-        ),
+        (ok, Some(err)) => format!("result<{}, {}>", ok.map_or_else(|| "_".to_owned(), render), render(err)),
     }
 }
 
@@ -132,10 +110,7 @@ mod tests {
 
     #[test]
     fn the_expected_type_is_quoted_from_the_wit_files() {
-        assert_eq!(
-            expected("execute"),
-            "func(job: job) -> result<string, job-error>"
-        );
+        assert_eq!(expected("execute"), "func(job: job) -> result<string, job-error>");
         assert_eq!(
             expected("after-error"),
             "func(job: job, cause: failure-cause, decision: retry-decision, report: attempt-report) -> \
