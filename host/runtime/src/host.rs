@@ -12,7 +12,7 @@ use crate::bindings::imported::{context, queue, types};
 use crate::capabilities::queues;
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, Meter, size};
-use crate::output::{Capture, printable};
+use crate::output::{Capture, printable, shown};
 use crate::types::{JobDraft, Level, PushError};
 
 /// Where the effects of a guest go. One is given to each call.
@@ -32,6 +32,10 @@ pub trait CallHost: Send + Sync + 'static {
     /// printable.
     fn log(&self, level: Level, message: &str);
 }
+
+/// Queues that the operator is told of in one call, once each, when a push to them is refused. A guest may go on to
+/// try others.
+const ADVISED: usize = 16;
 
 /// Who is calling, and so whether it may push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,7 @@ pub(crate) struct State {
     host: Arc<dyn CallHost>,
     interrupt: Interrupt,
     left: Left,
+    advised: Vec<String>,
 }
 
 /// What the guest may still send in this call.
@@ -120,6 +125,7 @@ impl State {
                 log_bytes: limits.log_bytes,
                 note_bytes: size(limits.note_bytes),
             },
+            advised: Vec::new(),
         }
     }
 
@@ -130,8 +136,10 @@ impl State {
         }
         for draft in drafts {
             if let Err(advice) = queues::permit(&self.plugin, &self.queues, &draft.queue) {
-                self.host.log(Level::Warn, &printable(&advice));
-                return Err(PushError::Denied(format!("the queue `{}` is not granted", draft.queue)));
+                let queue = shown(&draft.queue, queues::QUEUE_SHOWN);
+                let refusal = format!("the queue `{queue}` is not granted");
+                self.advise(queue, &advice);
+                return Err(PushError::Denied(refusal));
             }
             if let Some(problem) = queues::problem(draft) {
                 return Err(PushError::Invalid(problem));
@@ -151,6 +159,14 @@ impl State {
         self.left.pushes = pushes;
         self.left.push_bytes = push_bytes;
         Ok(())
+    }
+
+    /// Tells the operator what would allow a push to this queue.
+    fn advise(&mut self, queue: String, advice: &str) {
+        if self.advised.len() < ADVISED && !self.advised.contains(&queue) {
+            self.host.log(Level::Warn, &printable(advice));
+            self.advised.push(queue);
+        }
     }
 }
 

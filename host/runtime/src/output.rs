@@ -52,6 +52,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|character| !character.is_control() || matches!(character, '\n' | '\t')).collect()
 }
 
+/// A text that a guest or a file chose, for a message: printable and at most so many characters.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => printable(&text[..end]) + "…",
+        None => printable(text),
+    }
+}
+
 impl IsTerminal for Capture {
     fn is_terminal(&self) -> bool {
         false
@@ -116,6 +124,12 @@ mod tests {
         assert_eq!(capture.text(), ("lo world".to_owned(), true));
         capture.append(b"a line longer than the limit");
         assert_eq!(capture.text(), ("he limit".to_owned(), true));
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_printable() {
+        assert_eq!(shown("äöü", 3), "äöü");
+        assert_eq!(shown("äöü\x1b[2J", 4), "äöü…");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::output::shown;
 use crate::types::JobDraft;
 
 /// Bytes of metadata, names and values together, that a draft may carry.
@@ -11,13 +12,17 @@ const METADATA: usize = 4 << 10;
 /// The host's own metadata begins like this; a guest may not forge it.
 const RESERVED: &str = "jobhost.";
 
+/// Characters of the name of a queue that a message shows; a guest may have made it up.
+pub(crate) const QUEUE_SHOWN: usize = 200;
+
 /// Whether a push to `queue` is granted. The error is the line for the operator, with the configuration that would
 /// allow it.
 pub(crate) fn permit(plugin: &str, granted: &[String], queue: &str) -> Result<(), String> {
     if granted.iter().any(|name| name == queue) {
         return Ok(());
     }
-    let names: Vec<String> = granted.iter().map(String::as_str).chain([queue]).map(quoted).collect();
+    let queue = shown(queue, QUEUE_SHOWN);
+    let names: Vec<String> = granted.iter().map(String::as_str).chain([queue.as_str()]).map(quoted).collect();
     Err(format!(
         "plugin `{plugin}` may not push to the queue `{queue}`; to allow it, set `grants = {{ queues = [{}] }}` under `[plugins.{}]`",
         names.join(", "),

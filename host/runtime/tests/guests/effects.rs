@@ -57,6 +57,31 @@ mod push_follow_up {
     }
 }
 
+mod push_denied {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_operator_is_told_of_a_few_queues_once_each_and_in_few_words() {
+        let (call, host) = call();
+        let finished = plugin("push-denied").execute(job(r#"{"length":10000}"#), call).await;
+        let longest: usize = returned(finished).unwrap().parse().unwrap();
+        assert!(longest < 1_000, "{longest}");
+        let logged = host.logged.lock().unwrap();
+        assert_eq!(logged.len(), 1, "the names differ only in what is not shown");
+        assert!(logged[0].1.len() < 1_000, "{}", logged[0].1.len());
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_tries_one_queue_after_the_other_does_not_flood_the_log() {
+        let (call, host) = call();
+        let finished = plugin("push-denied").execute(job(r#"{"length":1}"#), call).await;
+        returned(finished).unwrap();
+        let logged = host.logged.lock().unwrap();
+        assert_eq!(logged.len(), 16);
+        assert!(logged[15].1.contains("queue `15`"), "{}", logged[15].1);
+    }
+}
+
 mod push_now {
     use super::*;
 
