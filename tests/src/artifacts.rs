@@ -53,14 +53,16 @@ fn build() -> PathBuf {
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "jobhost", "--profile", profile_name, "--target-dir"])
+        .args(["build", "--quiet", "--profile", profile_name])
+        // As `cargo xtask` does, so that features, and with them wasmtime, are the same.
+        .args(["--workspace", "--bins", "--examples", "--target-dir"])
         .arg(target)
         .current_dir(repository())
         .output()
         .expect("cargo can be run");
     assert!(
         built.status.success(),
-        "`cargo build --package jobhost` failed:\n{}",
+        "`cargo build --workspace --bins --examples` failed:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
     profile.join("jobhost")

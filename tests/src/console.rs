@@ -146,7 +146,7 @@ pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
     let mut run = 0;
     for block in blocks.iter().filter(|block| !block.skipped) {
         if block.wants.plugins {
-            for name in ["copy-asset", "copy-asset-events"] {
+            for name in ["copy-asset", "copy-asset-events", "greet"] {
                 let plugin = artifacts::plugin(name);
                 let copy = folder.join(plugin.file_name().unwrap_or_default());
                 fs::copy(&plugin, copy).map_err(|error| format!("{}: {error}", plugin.display()))?;
@@ -166,8 +166,7 @@ pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
 fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
     let mut command = step.command.clone();
     if let Some(server) = server {
-        let address = server.url().replace("redis://", "").replace("/0", "");
-        command = command.replace("127.0.0.1:6379", &address);
+        command = command.replace("127.0.0.1:6379", &server.address());
     }
     // One pipe for both, as on a terminal.
     let (mut printed, pipe) = pipe().map_err(|error| error.to_string())?;
@@ -176,7 +175,7 @@ fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> 
     shell
         .args(["-e", "-c", &command])
         .current_dir(folder)
-        .env("PATH", path_for(&command))
+        .env("PATH", search_path())
         .env_remove("JOBHOST_STORE")
         .env_remove("JOBHOST_CONFIG")
         .env_remove("RUST_LOG")
@@ -205,12 +204,9 @@ fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> 
     }
 }
 
-/// The search path, with the program under test at its front where it is wanted.
-fn path_for(command: &str) -> OsString {
+/// The search path, with the programs under test at its front.
+fn search_path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
-    if !command.contains("jobhost") {
-        return path;
-    }
     let ours = artifacts::jobhost().parent().map(Path::to_owned);
     env::join_paths(ours.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
 }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::process;
 
 /// A private server. It is killed when it is dropped.
@@ -13,26 +15,28 @@ pub struct RedisServer {
     child: Child,
     port: u16,
     folder: PathBuf,
-    durable: bool,
+    options: Vec<String>,
 }
 
 impl RedisServer {
     /// Starts one that forgets everything when it ends.
     pub fn start(folder: &Path) -> Self {
-        Self::start_with(folder, false)
+        Self::start_with(folder, &["--appendonly", "no"])
     }
 
     /// Starts one that has written every change to the disk before it answers.
     pub fn start_durable(folder: &Path) -> Self {
-        Self::start_with(folder, true)
+        Self::start_with(folder, &["--appendonly", "yes", "--appendfsync", "always"])
     }
 
-    fn start_with(folder: &Path, durable: bool) -> Self {
+    /// Starts one with further options, as the server's command line has them.
+    pub fn start_with(folder: &Path, options: &[&str]) -> Self {
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         // Between finding a free port and using it somebody else may take it.
         for _ in 0..10 {
             let port = free_port();
-            let child = spawn(folder, port, durable);
-            let mut server = Self { child, port, folder: folder.to_owned(), durable };
+            let child = spawn(folder, port, &options);
+            let mut server = Self { child, port, folder: folder.to_owned(), options: options.clone() };
             if server.answers() {
                 return server;
             }
@@ -42,7 +46,17 @@ impl RedisServer {
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://{}/0", self.address())
+    }
+
+    /// Host and port, as in its address.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it where it stands, so that it answers nobody, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        process::signal(&self.child, if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
     }
 
     /// A connection, as any other program has it.
@@ -78,7 +92,7 @@ impl RedisServer {
     pub fn restart(&mut self) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(10) {
-            self.child = spawn(&self.folder, self.port, self.durable);
+            self.child = spawn(&self.folder, self.port, &self.options);
             if self.answers() {
                 return;
             }
@@ -117,11 +131,11 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
-fn spawn(folder: &Path, port: u16, durable: bool) -> Child {
+fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
     let mut command = Command::new("redis-server");
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", if durable { "yes" } else { "no" }, "--appendfsync", "always"])
+        .args(options)
         .arg("--dir")
         .arg(folder)
         .stdin(Stdio::null())

@@ -48,7 +48,8 @@ impl Workplace {
         Self { redis: None, folder: folder.expect("there is room for a folder") }
     }
 
-    fn with_redis(start: impl FnOnce(&Path) -> RedisServer) -> Self {
+    /// The same with a server of one's own making, given the folder for its data.
+    pub fn with_redis(start: impl FnOnce(&Path) -> RedisServer) -> Self {
         let mut place = Self::bare();
         place.make_folder("redis");
         place.redis = Some(start(&place.path("redis")));

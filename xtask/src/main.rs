@@ -1,11 +1,7 @@
 //! The project's own commands. Only the standard library is used, so that it
 //! compiles at once on a new machine; it builds and runs, and decides nothing
 //! that the programs themselves could.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line for developers"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers")]
 
 mod binary;
 mod demo;
@@ -39,10 +35,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["lint"] => lint::run(),
         _ => {
-            eprintln!(
-                "`cargo xtask {}` is no command.\n\n{USAGE}",
-                arguments.join(" ")
-            );
+            eprintln!("`cargo xtask {}` is no command.\n\n{USAGE}", arguments.join(" "));
             return ExitCode::from(2);
         }
     };

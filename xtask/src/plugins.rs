@@ -40,9 +40,7 @@ fn build_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             "--bins",
             "--examples",
         ]))?;
-        built.extend(components(
-            &folder.join("target").join(TARGET).join("release"),
-        ));
+        built.extend(components(&folder.join("target").join(TARGET).join("release")));
     }
     Ok(built)
 }
@@ -50,20 +48,13 @@ fn build_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 /// The workspaces that are compiled to WebAssembly.
 pub(crate) fn workspaces() -> Vec<PathBuf> {
     let folders = [root().join("plugins"), root().join("tests/guests")];
-    folders
-        .into_iter()
-        .filter(|folder| folder.join("Cargo.toml").is_file())
-        .collect()
+    folders.into_iter().filter(|folder| folder.join("Cargo.toml").is_file()).collect()
 }
 
 /// Installs the standard library for the target where it is missing.
 pub(crate) fn ensure_target() -> Result<(), Failure> {
-    let libraries = output(Command::new("rustc").current_dir(root()).args([
-        "--print",
-        "target-libdir",
-        "--target",
-        TARGET,
-    ]))?;
+    let libraries =
+        output(Command::new("rustc").current_dir(root()).args(["--print", "target-libdir", "--target", TARGET]))?;
     if Path::new(&libraries).is_dir() {
         return Ok(());
     }
@@ -73,11 +64,7 @@ pub(crate) fn ensure_target() -> Result<(), Failure> {
              install it. Install it the way this Rust was installed."
         )));
     }
-    process::run(
-        Command::new("rustup")
-            .current_dir(root())
-            .args(["target", "add", TARGET]),
-    )
+    process::run(Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]))
 }
 
 fn components(folder: &Path) -> Vec<PathBuf> {
@@ -86,10 +73,7 @@ fn components(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "wasm")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
         .collect();
     found.sort();
     found

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jobhost_queue::Channel;
-use jobhost_runtime::{Engine, Exports, FsGrant, FsMode, Grants, Limits, Plugin, PluginSettings};
+use jobhost_runtime::{Engine, Exports, Plugin, PluginSettings};
 
 use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
 
@@ -174,36 +174,5 @@ impl Wanted<'_> {
 }
 
 fn settings_of(plugin: &PluginConfig) -> PluginSettings {
-    let limits = &plugin.limits;
-    PluginSettings {
-        limits: Limits {
-            memory: limits.memory,
-            fuel: limits.fuel,
-            table_elements: u32::try_from(limits.table_elements).unwrap_or(u32::MAX),
-            instances: limits.instances,
-            handles: limits.handles,
-            host_call_bytes: limits.host_call_bytes,
-            output_bytes: limits.output,
-            stdio_bytes: limits.stdio,
-            pushes: limits.pushes,
-            ..Limits::default()
-        },
-        grants: Grants {
-            fs: plugin
-                .grants
-                .fs
-                .iter()
-                .map(|grant| FsGrant {
-                    host: grant.host.clone(),
-                    guest: grant.guest.clone(),
-                    mode: match grant.mode {
-                        config::FsMode::ReadOnly => FsMode::ReadOnly,
-                        config::FsMode::ReadWrite => FsMode::ReadWrite,
-                    },
-                })
-                .collect(),
-            queues: plugin.grants.queues.clone(),
-        },
-        timeout: plugin.timeout,
-    }
+    PluginSettings { limits: plugin.limits.clone(), grants: plugin.grants.clone(), timeout: plugin.timeout }
 }

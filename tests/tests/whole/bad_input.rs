@@ -194,10 +194,9 @@ fn a_store_address_with_a_typo_is_told_with_those_there_are() {
 fn a_server_that_is_not_there_is_named_with_its_address() {
     let mut place = Workplace::redis();
     place.server_mut().kill();
-    let address = place.store();
-    let address = address.trim_start_matches("redis://").trim_end_matches("/0");
+    let address = place.server().address();
     for command in [&["info"][..], &["push", "X"], &["failed", "list"], &["status", "1"], &["run"]] {
-        place.jobhost(command).run().exits_with(69).complains_clearly(&[address]);
+        place.jobhost(command).run().exits_with(69).complains_clearly(&[&address]);
     }
 }
 

@@ -33,5 +33,6 @@ mod listening;
 mod readme;
 mod running;
 mod settings;
+mod stores;
 mod story;
 mod yii2;

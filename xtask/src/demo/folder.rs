@@ -25,8 +25,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes it anew.
     pub(super) fn fresh(path: &Path, store: &str) -> Result<Self, Failure> {
-        Self::write(path, store)
-            .map_err(|error| Failure::new(format!("Cannot prepare {}: {error}.", path.display())))
+        Self::write(path, store).map_err(|error| Failure::new(format!("Cannot prepare {}: {error}.", path.display())))
     }
 
     fn write(path: &Path, store: &str) -> io::Result<Self> {
@@ -34,22 +33,14 @@ impl Folder {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        for folder in [
-            "storage/photos",
-            "storage/films",
-            "assets",
-            "logs",
-            "plugins",
-        ] {
+        for folder in ["storage/photos", "storage/films", "assets", "logs", "plugins"] {
             fs::create_dir_all(path.join(folder))?;
         }
         let sources = [
+            Source { relative: "photos/harbour.png".to_owned(), bytes: gradient_png(400, 300) },
             Source {
-                relative: "photos/harbour.png".to_owned(),
-                bytes: gradient_png(400, 300),
-            },
-            Source {
-                relative: "films/Ранкова прогулянка вздовж набережної – die lange Fassung, final cut (version 3).mp4".to_owned(),
+                relative: "films/Ранкова прогулянка вздовж набережної – die lange Fassung, final cut (version 3).mp4"
+                    .to_owned(),
                 bytes: video_like(5 << 20),
             },
         ];
@@ -63,11 +54,7 @@ impl Folder {
         for plugin in ["copy_asset.wasm", "copy_asset_events.wasm"] {
             fs::copy(built.join(plugin), path.join("plugins").join(plugin))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            sources,
-            task,
-        })
+        Ok(Self { path: path.to_owned(), sources, task })
     }
 
     /// Compares what lies in `assets` with the sources; a line for each file.
@@ -86,19 +73,14 @@ impl Folder {
         }
         let mut lines = Vec::new();
         for Source { relative, bytes } in &self.sources {
-            let same = published.iter().find(|(path, found)| {
-                path.extension() == Path::new(relative).extension() && found == bytes
-            });
+            let same = published
+                .iter()
+                .find(|(path, found)| path.extension() == Path::new(relative).extension() && found == bytes);
             let Some((path, _)) = same else {
-                return Err(Failure::new(format!(
-                    "Expected a copy of storage/{relative}, byte for byte, in assets."
-                )));
+                return Err(Failure::new(format!("Expected a copy of storage/{relative}, byte for byte, in assets.")));
             };
             let path = path.strip_prefix(&self.path).unwrap_or(path);
-            lines.push(format!(
-                "{} is, byte for byte, storage/{relative}",
-                path.display()
-            ));
+            lines.push(format!("{} is, byte for byte, storage/{relative}", path.display()));
         }
         Ok(lines)
     }
@@ -108,22 +90,16 @@ impl Folder {
 pub(super) fn task(id: u32, sources: &[Source]) -> String {
     let mut assets = Vec::new();
     for (article, source) in (501..).zip(sources) {
-        let png = Path::new(&source.relative)
-            .extension()
-            .is_some_and(|extension| extension == "png");
+        let png = Path::new(&source.relative).extension().is_some_and(|extension| extension == "png");
         let kind = if png { "image" } else { "video" };
         let path = url_path(&source.relative);
         assets.push(format!(
             r#"{{"type":"{kind}","channel_article_id":{article},"absolute_url":"https://cms.example.com/{path}"}}"#
         ));
     }
-    let mut text =
-        String::from(r#"{"channel_id":7,"channel_code":"harbour-tv","channel_type_id":2,"#);
-    let _ = writeln!(
-        text,
-        r#""channel_type_code":"web","source":"cms","task_id":{id},"assets":[{}]}}"#,
-        assets.join(",")
-    );
+    let mut text = String::from(r#"{"channel_id":7,"channel_code":"harbour-tv","channel_type_id":2,"#);
+    let _ =
+        writeln!(text, r#""channel_type_code":"web","source":"cms","task_id":{id},"assets":[{}]}}"#, assets.join(","));
     text
 }
 

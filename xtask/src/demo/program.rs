@@ -15,10 +15,7 @@ pub(super) struct Jobhost {
 
 impl Jobhost {
     pub(super) fn new(program: &Path, folder: &Path) -> Self {
-        Self {
-            program: program.to_owned(),
-            folder: folder.to_owned(),
-        }
+        Self { program: program.to_owned(), folder: folder.to_owned() }
     }
 
     /// Shows the command, runs it and shows what it prints as it comes. Any exit
@@ -27,30 +24,17 @@ impl Jobhost {
         let quoted: Vec<_> = arguments.iter().map(|argument| quote(argument)).collect();
         println!("$ jobhost {}", quoted.join(" "));
         let mut command = self.command(arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| cannot_start(&command, &error))?;
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(&command, &error))?;
         let mut printed = String::new();
-        for line in child
-            .stdout
-            .take()
-            .map(BufReader::new)
-            .into_iter()
-            .flat_map(BufRead::lines)
-        {
+        for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
             let line = line.map_err(|error| cannot_start(&command, &error))?;
             println!("{line}");
             printed.push_str(&line);
             printed.push('\n');
         }
-        let status = child
-            .wait()
-            .map_err(|error| cannot_start(&command, &error))?;
+        let status = child.wait().map_err(|error| cannot_start(&command, &error))?;
         if !status.success() {
-            return Err(Failure::new(format!(
-                "Expected the exit code 0, but it ended with {status}."
-            )));
+            return Err(Failure::new(format!("Expected the exit code 0, but it ended with {status}.")));
         }
         Ok(printed)
     }
@@ -61,9 +45,7 @@ impl Jobhost {
         let id = printed.trim();
         let number = id.rsplit('/').next().unwrap_or_default();
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Failure::new(format!(
-                "Expected push to print an id such as copy-asset/1, not `{id}`."
-            )));
+            return Err(Failure::new(format!("Expected push to print an id such as copy-asset/1, not `{id}`.")));
         }
         Ok(id.to_owned())
     }
@@ -74,29 +56,21 @@ impl Jobhost {
         if found == *expected {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "Expected {queue} to have {expected}, but it has {found}."
-        )))
+        Err(Failure::new(format!("Expected {queue} to have {expected}, but it has {found}.")))
     }
 
     /// What the queue holds.
     pub(super) fn counts(&self, queue: &str) -> Result<Counts, Failure> {
         let printed = output(&mut self.command(&["info", queue]))?;
         Counts::read(&printed).ok_or_else(|| {
-            Failure::new(format!(
-                "Expected the counts of {queue} from `jobhost info {queue}`, not:\n{printed}"
-            ))
+            Failure::new(format!("Expected the counts of {queue} from `jobhost info {queue}`, not:\n{printed}"))
         })
     }
 
     /// The environment's own store and configuration must not win over the demo's.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .args(arguments)
-            .current_dir(&self.folder)
-            .env_remove("JOBHOST_STORE")
-            .env_remove("JOBHOST_CONFIG");
+        command.args(arguments).current_dir(&self.folder).env_remove("JOBHOST_STORE").env_remove("JOBHOST_CONFIG");
         command
     }
 }
@@ -115,12 +89,7 @@ impl Counts {
     fn read(printed: &str) -> Option<Self> {
         let count = |name: &str| {
             let mut values = printed.lines().filter_map(|line| {
-                line.trim()
-                    .strip_prefix("- ")?
-                    .strip_prefix(name)?
-                    .strip_prefix(": ")?
-                    .parse()
-                    .ok()
+                line.trim().strip_prefix("- ")?.strip_prefix(name)?.strip_prefix(": ")?.parse().ok()
             });
             values.next()
         };
@@ -160,13 +129,7 @@ mod tests {
     #[test]
     fn counts_are_read_from_what_info_prints() {
         let printed = "Jobs\n- waiting: 1\n- delayed: 2\n- reserved: 3\n- done: 4\n- failed: 5\n";
-        let counts = Counts {
-            waiting: 1,
-            delayed: 2,
-            reserved: 3,
-            done: 4,
-            failed: 5,
-        };
+        let counts = Counts { waiting: 1, delayed: 2, reserved: 3, done: 4, failed: 5 };
         assert_eq!(Counts::read(printed), Some(counts));
         assert_eq!(Counts::read("Jobs\n- waiting: 1\n"), None);
     }
@@ -174,10 +137,7 @@ mod tests {
     #[test]
     fn an_echoed_command_can_be_typed_again() {
         assert_eq!(quote("copy-asset/1"), "copy-asset/1");
-        assert_eq!(
-            quote(r"common\jobs\CopyAssetJob"),
-            r"'common\jobs\CopyAssetJob'"
-        );
+        assert_eq!(quote(r"common\jobs\CopyAssetJob"), r"'common\jobs\CopyAssetJob'");
         assert_eq!(quote("it's"), r"'it'\''s'");
     }
 }

@@ -9,11 +9,7 @@ pub(super) fn gradient_png(width: u32, height: u32) -> Vec<u8> {
         pixels.push(0); // this row has no filter
         for x in 0..width {
             let shade = |value: u32, limit: u32| (value * 255 / limit).to_le_bytes()[0];
-            pixels.extend([
-                shade(x, width),
-                shade(y, height),
-                shade(x + y, width + height),
-            ]);
+            pixels.extend([shade(x, width), shade(y, height), shade(x + y, width + height)]);
         }
     }
     let mut header = Vec::new();
@@ -21,11 +17,7 @@ pub(super) fn gradient_png(width: u32, height: u32) -> Vec<u8> {
     header.extend(height.to_be_bytes());
     header.extend([8, 2, 0, 0, 0]); // 8 bits a channel, RGB, the only methods, not interlaced
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, data) in [
-        (b"IHDR", header),
-        (b"IDAT", zlib_stored(&pixels)),
-        (b"IEND", Vec::new()),
-    ] {
+    for (kind, data) in [(b"IHDR", header), (b"IDAT", zlib_stored(&pixels)), (b"IEND", Vec::new())] {
         let typed = [&kind[..], &data].concat();
         png.extend(length(&data).to_be_bytes());
         png.extend(&typed);
@@ -115,10 +107,7 @@ mod tests {
     #[test]
     fn checksums_are_those_of_the_standards() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(
-            zlib_stored(b"123456789")[16..],
-            0x091e_01de_u32.to_be_bytes()
-        );
+        assert_eq!(zlib_stored(b"123456789")[16..], 0x091e_01de_u32.to_be_bytes());
     }
 
     #[test]

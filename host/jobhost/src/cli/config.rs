@@ -9,7 +9,9 @@ use serde_json::json;
 use super::args::{ConfigCommand, GlobalArgs};
 use super::output::{Output, Paint};
 use super::request;
-use crate::config::{Config, FsMode, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
+use jobhost_runtime::FsMode;
+
+use crate::config::{Config, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
 use crate::exit::{CliError, Exit};
 
 pub(super) fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
+use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
 
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
-use super::{
-    Backoff, FsGrantConfig, FsMode, GrantsConfig, Jobs, LimitsConfig, OnFailure, PluginConfig, QueueConfig, Unknown,
-};
+use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -102,8 +101,8 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place) -> 
         name: name.to_owned(),
         path,
         jobs: Jobs::Named(vec![name.to_owned()]),
-        limits: LimitsConfig::default(),
-        grants: GrantsConfig::default(),
+        limits: Limits::default(),
+        grants: Grants::default(),
         on_failure: OnFailure::Open,
         timeout: SECOND,
         place,
@@ -268,12 +267,12 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
     Jobs::Named(names)
 }
 
-fn read_limits(mut section: Section<'_, '_>, limits: &mut LimitsConfig) {
+fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
     let sizes: [(&'static str, &mut u64, _); 4] = [
         ("memory", &mut limits.memory, 1 << 20..=4 << 30),
         ("host-call-bytes", &mut limits.host_call_bytes, 64 << 10..=1 << 30),
-        ("output", &mut limits.output, 0..=16 << 20),
-        ("stdio", &mut limits.stdio, 0..=16 << 20),
+        ("output", &mut limits.output_bytes, 0..=16 << 20),
+        ("stdio", &mut limits.stdio_bytes, 0..=16 << 20),
     ];
     for (key, limit, range) in sizes {
         if let Some(bytes) = section.read(key, size(range)) {
@@ -283,10 +282,8 @@ fn read_limits(mut section: Section<'_, '_>, limits: &mut LimitsConfig) {
     if let Some(fuel) = section.read("fuel", whole(0..=u64::MAX)) {
         limits.fuel = fuel;
     }
-    if let Some(elements) = section.read("table-elements", whole(1..=10_000_000)) {
-        limits.table_elements = elements;
-    }
-    let counts: [(&'static str, &mut u32, _); 3] = [
+    let counts: [(&'static str, &mut u32, _); 4] = [
+        ("table-elements", &mut limits.table_elements, 1..=10_000_000),
         ("instances", &mut limits.instances, 1..=10_000),
         ("handles", &mut limits.handles, 1..=1_000_000),
         ("pushes", &mut limits.pushes, 0..=100_000),
@@ -299,7 +296,7 @@ fn read_limits(mut section: Section<'_, '_>, limits: &mut LimitsConfig) {
     section.finish(&["http-requests", "http-bytes"]);
 }
 
-fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrantConfig> {
+fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
     let host = section.read("host", text("\"storage\""));
     let guest = section.read("guest", |value| {
         let guest = text("\"/storage\"")(value)?;
@@ -316,7 +313,7 @@ fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrantConfig>
         }
     }
     section.finish(&[]);
-    Some(FsGrantConfig { host: folder.join(host?), guest: guest?, mode: mode? })
+    Some(FsGrant { host: folder.join(host?), guest: guest?, mode: mode? })
 }
 
 /// A relative path of a SQLite file counts from the configuration's folder.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain};
+use jobhost_runtime::{Grants, Limits};
 
 pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
@@ -110,9 +111,9 @@ pub struct PluginConfig {
     /// The jobs that it handles, if it is a handler.
     pub jobs: Jobs,
     /// What a call may use.
-    pub limits: LimitsConfig,
+    pub limits: Limits,
     /// What a call may reach.
-    pub grants: GrantsConfig,
+    pub grants: Grants,
     /// What its failure as a hook means.
     pub on_failure: OnFailure,
     /// The time that hooks, get-ttr and can-retry have.
@@ -128,74 +129,6 @@ pub enum Jobs {
     Named(Vec<String>),
     /// Every job that no other plugin handles by name.
     All,
-}
-
-/// What one call of a plugin may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitsConfig {
-    /// Bytes of linear memory, all memories together.
-    pub memory: u64,
-    /// Fuel; 0 = no limit.
-    pub fuel: u64,
-    /// Elements of tables, all tables together.
-    pub table_elements: u64,
-    /// Core instances.
-    pub instances: u32,
-    /// Handles of resources.
-    pub handles: u32,
-    /// Bytes that one call to the host may pass.
-    pub host_call_bytes: u64,
-    /// Bytes of a handler's output.
-    pub output: u64,
-    /// Bytes kept of stdout and of stderr each; what is over is cut.
-    pub stdio: u64,
-    /// Follow-up jobs.
-    pub pushes: u32,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            memory: 128 << 20,
-            fuel: 0,
-            table_elements: 100_000,
-            instances: 200,
-            handles: 10_000,
-            host_call_bytes: 16 << 20,
-            output: 1 << 20,
-            stdio: 64 << 10,
-            pushes: 1000,
-        }
-    }
-}
-
-/// What a plugin may reach. Nothing by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GrantsConfig {
-    /// Folders.
-    pub fs: Vec<FsGrantConfig>,
-    /// Queues that it may push to, by name.
-    pub queues: Vec<String>,
-}
-
-/// A folder of this machine that a plugin sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FsGrantConfig {
-    /// The folder here.
-    pub host: PathBuf,
-    /// The absolute path under which the plugin sees it.
-    pub guest: String,
-    /// Whether it may write.
-    pub mode: FsMode,
-}
-
-/// Whether a plugin may write into a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FsMode {
-    /// `ro`: it may not.
-    ReadOnly,
-    /// `rw`: it may.
-    ReadWrite,
 }
 
 /// What the failure of a hook means.

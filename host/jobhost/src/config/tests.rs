@@ -5,6 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use jobhost_runtime::FsMode;
+
 use super::*;
 
 /// Everything that can be written.
@@ -104,16 +106,17 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.jobs, Jobs::Named(vec!["common\\jobs\\CopyAssetJob".into()]));
     assert_eq!(
         plugin.limits,
-        LimitsConfig {
+        Limits {
             memory: 64 << 20,
             fuel: 7,
             table_elements: 8,
             instances: 9,
             handles: 10,
             host_call_bytes: 1 << 20,
-            output: 2 << 20,
-            stdio: 1 << 10,
-            pushes: 11
+            output_bytes: 2 << 20,
+            stdio_bytes: 1 << 10,
+            pushes: 11,
+            ..Limits::default()
         }
     );
     assert_eq!(plugin.grants.queues, ["upload-asset"]);

@@ -99,7 +99,7 @@ fn retry_one(verb: &Verb<'_>, line: &mut Line, id: JobId) -> Done<bool> {
     let changed = verb
         .sql
         .prepare_cached(
-            "UPDATE jobs SET state = 0, position = ?2, at = 0, attempts = 0, crashes = 0,
+            "UPDATE jobs SET state = 0, position = ?2, at = NULL, attempts = 0, crashes = 0,
              ready_at = ?3, first_reserved_at = NULL, reserved_at = NULL, ended_at = NULL,
              progress = NULL WHERE row = ?1 AND state = 4",
         )?

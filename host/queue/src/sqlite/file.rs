@@ -154,12 +154,12 @@ impl Place {
 
     /// Creates the tables where there are none, and checks that they are ours.
     fn prepare(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let found = self.created(connection).map_err(|error| self.told(error))?;
+        let found = self.patiently(|| self.created(connection))?;
         self.check(found)?;
         // Last, so that the marks are in the file itself and not in its -wal.
-        let mode: String = connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-            .map_err(|error| self.told(error))?;
+        let mode: String = self.patiently(|| {
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        })?;
         if mode == "wal" {
             return Ok(());
         }
@@ -170,21 +170,39 @@ impl Place {
         )))
     }
 
+    /// Tries again while the file is locked. Where two processes change the
+    /// journal at once, SQLite does not ask the busy handler.
+    fn patiently<T>(
+        &self,
+        mut attempt: impl FnMut() -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut nap = busy::handler(self.patience);
+        let mut tries = 0;
+        loop {
+            match attempt() {
+                Ok(value) => return Ok(value),
+                Err(error) if is_busy(&error) && nap(tries) => tries += 1,
+                Err(error) => return Err(self.told(error)),
+            }
+        }
+    }
+
     fn created(&self, connection: &mut Connection) -> rusqlite::Result<Marks> {
-        let found = marks(connection)?;
+        // In a transaction: between two looks another process may create it.
+        let found = connection.transaction().and_then(|look| marks(&look))?;
         if !found.empty {
             return Ok(found);
         }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
-        if marks(&transaction)?.empty {
-            transaction.execute_batch(include_str!("schema.sql"))?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
+        let creating = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if marks(&creating)?.empty {
+            creating.execute_batch(include_str!("schema.sql"))?;
+            creating.pragma_update(None, "application_id", APPLICATION_ID)?;
+            creating.pragma_update(None, "user_version", SCHEMA)?;
+            tracing::debug!(store = %self.address, "the file was created");
         }
-        transaction.commit()?;
-        tracing::debug!(store = %self.address, "the file was created");
-        marks(connection)
+        let found = marks(&creating)?;
+        creating.commit()?;
+        Ok(found)
     }
 
     fn check(&self, found: Marks) -> Result<(), StoreError> {
@@ -225,6 +243,10 @@ impl Place {
         }
         Failure::from(error).at(self)
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
 /// Whose file it is.

@@ -88,7 +88,7 @@ pub(super) fn reclaim(verb: &Verb<'_>, line: &mut Line, limit: i64) -> Done<Vec<
         .query_map((line.number, now, limit), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut reclaim = verb.sql.prepare_cached(
-        "UPDATE jobs SET state = ?2, at = 0, token = NULL, worker = NULL,
+        "UPDATE jobs SET state = ?2, at = NULL, token = NULL, worker = NULL,
          attempts = attempts - 1, crashes = crashes + 1 - stopping, stopping = 0
          WHERE row = ?1",
     )?;

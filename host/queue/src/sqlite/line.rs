@@ -59,6 +59,12 @@ impl Line {
         (1..1 << ID_BITS).contains(&id).then_some(first | id)
     }
 
+    /// The first and the last row that jobs of this queue can have.
+    pub(super) fn rows(&self) -> (i64, i64) {
+        let first = self.number.saturating_mul(1 << ID_BITS);
+        (first, first.saturating_add((1 << ID_BITS) - 1))
+    }
+
     pub(super) fn id_of(row: i64) -> JobId {
         JobId((row & ((1 << ID_BITS) - 1)).unsigned_abs())
     }

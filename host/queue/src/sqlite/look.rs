@@ -53,7 +53,8 @@ pub(super) fn status(
 }
 
 fn job_status(id: JobId, found: &Row<'_>, now: UnixMillis) -> rusqlite::Result<JobStatus> {
-    let at = found.get::<_, i64>(1)?.unsigned_abs();
+    let at = found.get::<_, Option<i64>>(1)?.unwrap_or_default();
+    let at = at.unsigned_abs();
     let state = match found.get(0)? {
         state::DELAYED if at > now => JobState::Delayed { due_at: at },
         state::WAITING | state::DELAYED => JobState::Waiting,

@@ -1,7 +1,7 @@
 //! Queues in a SQLite file, shared by the processes of one machine.
 //!
 //! One thread of a process writes, in transactions that many callers share
-//! ([`writer`]); a few connections read. What the tables hold is said in
+//! (`writer.rs`); a few connections read. What the tables hold is said in
 //! `schema.sql`. Files on network file systems are refused.
 
 mod address;
@@ -198,8 +198,7 @@ impl Store for SqliteStore {
         let woken = async {
             loop {
                 // Before the look, so that what comes after it is not missed.
-                let mut rung = std::pin::pin!(bell.notified());
-                rung.as_mut().enable();
+                let rung = bell.notified();
                 if self.is_filled(channel).await? {
                     return Ok(Wake::Ready);
                 }

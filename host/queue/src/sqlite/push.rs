@@ -78,7 +78,7 @@ pub(super) fn store(verb: &Verb<'_>, line: &mut Line, job: &NewJob) -> Done<JobI
 pub(super) struct Spot {
     pub state: i64,
     pub position: i64,
-    pub at: i64,
+    pub at: Option<i64>,
     pub ready_at: i64,
 }
 
@@ -91,7 +91,7 @@ impl Spot {
             return Self {
                 state: state::WAITING,
                 position: line.next_place(),
-                at: 0,
+                at: None,
                 ready_at: millis(now),
             };
         }
@@ -99,7 +99,7 @@ impl Spot {
         Self {
             state: state::DELAYED,
             position: 0,
-            at: millis(due),
+            at: Some(millis(due)),
             ready_at: millis(due),
         }
     }

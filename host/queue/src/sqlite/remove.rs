@@ -36,21 +36,17 @@ pub(super) fn clear(verb: &mut Verb<'_>, channel: &Channel) -> Done<u64> {
     let Some(line) = lines.known(verb, channel)? else {
         return Ok(0);
     };
+    let rows = line.rows();
     verb.sql
         .prepare_cached(
             "DELETE FROM bodies WHERE row IN
-             (SELECT row FROM jobs WHERE channel = ?1 AND state = ?2)",
-        )
-        .and_then(|mut bodies| {
-            for live in [state::WAITING, state::DELAYED, state::RESERVED] {
-                bodies.execute((line.number, live))?;
-            }
-            Ok(())
-        })?;
+             (SELECT row FROM jobs WHERE row BETWEEN ?1 AND ?2 AND state IN (0, 1, 2))",
+        )?
+        .execute(rows)?;
     let removed = verb
         .sql
-        .prepare_cached("DELETE FROM jobs WHERE channel = ?1 AND state IN (0, 1, 2)")?
-        .execute([line.number])?;
+        .prepare_cached("DELETE FROM jobs WHERE row BETWEEN ?1 AND ?2 AND state IN (0, 1, 2)")?
+        .execute(rows)?;
     line.waiting = 0;
     line.delayed = 0;
     line.reserved = 0;

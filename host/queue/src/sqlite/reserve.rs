@@ -174,7 +174,7 @@ fn move_due(verb: &Verb<'_>, line: &mut Line) -> Done<()> {
         .collect::<rusqlite::Result<_>>()?;
     let mut put = verb
         .sql
-        .prepare_cached("UPDATE jobs SET state = 0, at = 0, position = ?2 WHERE row = ?1")?;
+        .prepare_cached("UPDATE jobs SET state = 0, at = NULL, position = ?2 WHERE row = ?1")?;
     for row in due {
         put.execute((row, line.next_place()))?;
         line.delayed -= 1;
@@ -189,7 +189,10 @@ fn next_due(verb: &Verb<'_>, line: &Line) -> Done<Option<Duration>> {
     }
     let due: Option<i64> = verb
         .sql
-        .prepare_cached("SELECT at FROM jobs WHERE channel = ?1 AND state = 1 ORDER BY at LIMIT 1")?
+        .prepare_cached(
+            "SELECT at FROM jobs WHERE channel = ?1 AND state = 1 AND at >= 0
+             ORDER BY at LIMIT 1",
+        )?
         .query_one([line.number], |row| row.get(0))
         .optional()?;
     Ok(due.map(|at| Duration::from_millis(at.unsigned_abs().saturating_sub(verb.now))))

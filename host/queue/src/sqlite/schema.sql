@@ -30,8 +30,9 @@ CREATE TABLE jobs (
     -- handed back or reclaimed it is in front of all that were pushed after it.
     -- Failed: the order of failures.
     position    INTEGER NOT NULL,
-    -- Delayed: due; reserved: dead from then on; done, failed: dropped from then on.
-    at          INTEGER NOT NULL,
+    -- Waiting: NULL; delayed: due; reserved: dead from then on; done, failed:
+    -- dropped from then on.
+    at          INTEGER,
     attempts    INTEGER NOT NULL DEFAULT 0,
     crashes     INTEGER NOT NULL DEFAULT 0,
     stopping    INTEGER NOT NULL DEFAULT 0, -- its worker's death is no crash
@@ -50,8 +51,9 @@ CREATE TABLE jobs (
     output      TEXT  -- JSON
 ) STRICT;
 
+-- A query uses one of these only if it repeats its condition or compares `at`.
 CREATE INDEX ready  ON jobs (channel, (crashes > 0), position) WHERE state = 0;
-CREATE INDEX timed  ON jobs (channel, state, at) WHERE state > 0;
+CREATE INDEX timed  ON jobs (channel, state, at) WHERE at IS NOT NULL;
 CREATE INDEX failed ON jobs (channel, ended_at, position) WHERE state = 4;
 
 CREATE TABLE bodies (

@@ -185,7 +185,7 @@ impl Holder<'_> {
             .verb
             .sql
             .prepare_cached(
-                "UPDATE jobs SET state = 0, at = 0, attempts = attempts - 1, record = ?3,
+                "UPDATE jobs SET state = 0, at = NULL, attempts = attempts - 1, record = ?3,
                  token = NULL, worker = NULL WHERE row = ?1 AND state = 2 AND token = ?2",
             )?
             .execute((self.row, self.token, record))?;

@@ -53,7 +53,7 @@ fn prune(verb: &Verb<'_>, line: &mut Line) -> Done<usize> {
         let rows: Vec<i64> = verb
             .sql
             .prepare_cached(
-                "SELECT row FROM jobs WHERE channel = ?1 AND state = ?2 AND state > 0 AND at <= ?3
+                "SELECT row FROM jobs WHERE channel = ?1 AND state = ?2 AND at <= ?3
                  ORDER BY at LIMIT ?4",
             )?
             .query_map((line.number, ended, millis(verb.now), CHUNK), |row| {

@@ -52,6 +52,17 @@ impl Watcher {
     }
 }
 
+#[cfg(test)]
+impl Watcher {
+    /// One that notices nothing.
+    pub(super) fn blind() -> Self {
+        Self {
+            stop: None,
+            thread: None,
+        }
+    }
+}
+
 impl Drop for Watcher {
     fn drop(&mut self) {
         drop(self.stop.take());

@@ -7,4 +7,5 @@ mod fleet;
 mod golden;
 mod outage;
 mod rules;
+mod spoiled;
 mod support;

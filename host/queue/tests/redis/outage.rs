@@ -372,3 +372,24 @@ async fn dropped_waits_leave_one_connection_and_take_nothing() {
     };
     assert_eq!(t.store.counts(&t.channel).await.unwrap(), expected);
 }
+
+#[tokio::test]
+async fn nobody_blocks_on_the_server_for_waits_that_were_dropped() {
+    let t = Bench::start().await;
+    let wait = t.store.wait(&t.channel, Duration::from_mins(1));
+    let dropped = tokio::time::timeout(Duration::from_millis(50), wait).await;
+    assert!(dropped.is_err());
+    let gone = Instant::now() + Duration::from_secs(20);
+    loop {
+        let info: String = t.redis("INFO clients").await;
+        // The command that was on its way ends by itself; no other follows.
+        if info.contains("blocked_clients:0") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let info: String = t.redis("INFO clients").await;
+            assert!(info.contains("blocked_clients:0"), "{info}");
+            return;
+        }
+        assert!(Instant::now() < gone, "{info}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

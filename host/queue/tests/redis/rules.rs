@@ -1,15 +1,14 @@
-//! What is Redis's own: living beside PHP programs on one queue, keys that are
-//! not what they should be, and what the sweep mends.
+//! What is Redis's own: living beside PHP programs on one queue, and what the
+//! sweep mends.
 
 use std::time::Duration;
 
 use jobhost_queue::{
-    Channel, Clock, Held, JobId, JobState, Message, NewJob, Settled, Settlement, Store, StoreError,
-    Token, Verdict,
+    Channel, Clock, Held, JobId, JobState, NewJob, Settled, Store, Token, Verdict,
 };
 use serde_json::json;
 
-use crate::support::{Bench, done, follow_up, ids, options, retry, settlement};
+use crate::support::{Bench, done, ids, options, retry};
 
 /// A job as a PHP program pushes it.
 async fn php_push(t: &Bench, id: &str) {
@@ -215,51 +214,6 @@ async fn a_foreign_clear_drops_the_records_of_jobs_but_not_the_failed_set() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_number_gets_one_and_its_job_runs() {
-    let t = Bench::start().await;
-    t.push(&["first"]).await;
-    for odd in ["abc", "0", "007", "99999999999999999999"] {
-        t.redis::<()>(&format!("HSET ch.messages {odd} 60;{odd}"))
-            .await;
-        t.redis::<()>(&format!("LPUSH ch.waiting {odd}")).await;
-    }
-    let taken = t.reserve(9).await;
-    assert_eq!(ids(&taken), [1, 2, 3, 4, 5]);
-    let expected = Message::Readable {
-        ttr: 60,
-        body: b"abc".to_vec(),
-    };
-    assert_eq!(taken[1].message, expected);
-    for job in &taken {
-        t.done(job).await;
-    }
-    assert_eq!(t.keys("ch.*").await.len(), 1, "the counter");
-    let counts = t.store.counts(&t.channel).await.unwrap();
-    assert_eq!((counts.waiting, counts.reserved, counts.done), (0, 0, 5));
-}
-
-#[tokio::test]
-async fn an_id_in_use_is_passed_over() {
-    let t = Bench::start().await;
-    t.redis::<()>("HSET ch.messages 1 60;by_hand").await;
-    assert_eq!(t.push(&["a"]).await, [JobId(2)]);
-    assert_eq!(t.redis::<String>("HGET ch.messages 1").await, "60;by_hand");
-}
-
-#[tokio::test]
-async fn a_message_that_cannot_be_read_is_reserved_and_can_be_failed() {
-    let t = Bench::start().await;
-    t.redis::<()>("HSET ch.messages 1 nonsense").await;
-    t.redis::<()>("LPUSH ch.waiting 1").await;
-    t.redis::<()>("INCR ch.message_id").await;
-    let taken = t.reserve_one().await;
-    assert!(matches!(taken.message, Message::Malformed { .. }));
-    t.settle(&taken, Verdict::Failed).await;
-    let failed = t.store.failed_job(&t.channel, JobId(1)).await.unwrap();
-    assert_eq!(failed.unwrap().message, taken.message);
-}
-
-#[tokio::test]
 async fn an_orphan_comes_back_after_a_minute_and_nothing_else_does() {
     let t = Bench::start().await;
     t.push(&["waiting", "held", "delayed", "orphan"]).await;
@@ -310,85 +264,6 @@ async fn records_of_a_job_that_a_php_worker_finished_are_dropped() {
         assert_eq!(left, 0, "ch:{records}");
     }
     assert_eq!(t.store.counts(&t.channel).await.unwrap().done, 1);
-}
-
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_nothing_is_changed() {
-    let t = Bench::start().await;
-    t.push(&["a", "b"]).await;
-    let held = t.reserve_one().await;
-    for (key, spoil) in [
-        ("ch.delayed", "SET ch.delayed x"),
-        ("ch.attempts", "SET ch.attempts x"),
-        ("ch:receipts_at", "SET ch:receipts_at x"),
-        ("ch.message_id", "SET ch.message_id many"),
-    ] {
-        let was: bool = t.redis(&format!("EXISTS {key}")).await;
-        if was {
-            t.redis::<()>(&format!("RENAME {key} kept")).await;
-        }
-        t.redis::<()>(spoil).await;
-        let before = t.keys("*").await;
-        let batch = [settlement(&held, done())];
-        let tried = [
-            t.store.settle(Token::random(), &batch).await.err(),
-            t.store
-                .push(&t.channel, Token::random(), None, &[NewJob::new("c", 1)])
-                .await
-                .err(),
-            t.store
-                .reserve(&t.channel, Token::random(), &options(1))
-                .await
-                .err(),
-            t.store.sweep(&t.channel).await.err(),
-            t.store.counts(&t.channel).await.err(),
-            t.store.clear(&t.channel).await.err(),
-        ];
-        for error in tried {
-            let error = error.expect("the call should have failed");
-            assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-            assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
-        }
-        assert_eq!(t.keys("*").await, before, "{key}");
-        t.redis::<()>(&format!("DEL {key}")).await;
-        if was {
-            t.redis::<()>(&format!("RENAME kept {key}")).await;
-        }
-    }
-    t.done(&held).await;
-}
-
-#[tokio::test]
-async fn a_follow_up_whose_target_is_spoiled_is_refused_and_the_others_go_through() {
-    let t = Bench::start().await;
-    t.redis::<()>("SET bad.waiting x").await;
-    t.push(&["a", "b"]).await;
-    let held = t.reserve(2).await;
-    let batch = [
-        Settlement {
-            follow_ups: vec![follow_up("good", "x"), follow_up("bad", "y")],
-            ..settlement(&held[0], done())
-        },
-        Settlement {
-            follow_ups: vec![follow_up("good", "z")],
-            ..settlement(&held[1], done())
-        },
-    ];
-    let settled = t.store.settle(Token::random(), &batch).await.unwrap();
-    let Settled::Refused(why) = &settled[0] else {
-        panic!("{settled:?}");
-    };
-    assert!(
-        why.contains("bad.waiting") && why.contains("string"),
-        "{why}"
-    );
-    assert_eq!(settled[1], Settled::Yes(vec![JobId(1)]));
-    assert_eq!(t.redis::<u64>("HLEN good.messages").await, 1);
-    assert_eq!(state(&t, 1).await, Some(JobState::Reserved));
-    assert_eq!(
-        t.settle(&held[0], Verdict::Failed).await,
-        Settled::Yes(vec![])
-    );
 }
 
 #[tokio::test]
@@ -469,50 +344,46 @@ async fn without_a_tests_clock_the_servers_time_is_used() {
 }
 
 #[tokio::test]
-async fn waiting_on_a_key_of_another_type_says_so() {
-    let t = Bench::start().await;
-    t.redis::<()>("SET ch.waiting x").await;
-    let waited = t.store.wait(&t.channel, Duration::from_mins(1)).await;
-    let error = waited.unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-    assert!(error.to_string().contains("`ch.waiting`"), "{error}");
-}
-
-#[tokio::test]
-async fn a_record_that_somebody_spoiled_does_not_keep_its_job_from_running() {
+async fn a_job_taken_from_a_worker_that_lives_counts_neither_attempt_nor_crash() {
     let t = Bench::start().await;
     t.push(&["a"]).await;
-    for part in ["job", "times", "crashes", "lease"] {
-        t.redis::<()>(&format!("HSET ch:jobs 1:{part} nonsense"))
-            .await;
-    }
-    t.redis::<()>("HSET ch.attempts 1 many").await;
-    let taken = t.reserve_one().await;
-    assert_eq!((taken.attempt, taken.crashes), (1, 0));
-    assert!(!taken.key.is_empty());
-    t.settle(&taken, Verdict::Failed).await;
-    assert_eq!(t.keys("ch.*").await.len(), 1, "the counter");
-    let failed = t.store.failed(&t.channel, 0, 9).await.unwrap();
-    assert_eq!(failed[0].key, taken.key);
+    t.live(14).await;
+    let held = t.reserve_one().await;
+    t.live(4).await;
+    // The mover of a PHP worker whose clock is far ahead.
+    t.redis::<()>("ZREM ch.reserved 1").await;
+    t.redis::<()>("RPUSH ch.waiting 1").await;
+    let again = t.reserve_one().await;
+    assert_eq!((again.attempt, again.crashes), (1, 0));
+    assert_eq!(t.settle(&held, done()).await, Settled::Lost);
 }
 
 #[tokio::test]
-async fn a_call_over_its_limits_is_invalid() {
+async fn since_when_a_job_could_be_taken_is_unknown_after_a_php_worker_had_it() {
     let t = Bench::start().await;
-    let jobs = vec![NewJob::new("a", 60); 10_001];
-    let token = Token::from_stored("not a token");
-    let errors = [
-        t.store
-            .push(&t.channel, Token::random(), None, &jobs)
-            .await
-            .unwrap_err(),
-        t.store
-            .push(&t.channel, token, None, &jobs[..1])
-            .await
-            .unwrap_err(),
-    ];
-    for error in errors {
-        assert!(matches!(error, StoreError::Invalid(_)), "{error}");
-    }
-    assert!(t.keys("*").await.is_empty());
+    t.push(&["a"]).await;
+    let ours = t.reserve_one().await;
+    t.settle(&ours, retry(0)).await;
+    t.redis::<()>("RPOP ch.waiting").await;
+    let until = t.at(5);
+    t.redis::<()>(&format!("ZADD ch.reserved {until} 1")).await;
+    t.redis::<()>("HINCRBY ch.attempts 1 1").await;
+    t.advance(5);
+    let again = t.reserve_one().await;
+    assert_eq!((again.attempt, again.ready_at), (3, None));
+    assert_eq!(again.first_reserved_at, ours.first_reserved_at);
+}
+
+#[tokio::test]
+async fn after_an_outage_a_reservation_of_ours_that_expired_is_not_moved() {
+    let t = Bench::start().await;
+    let short = [NewJob::new("a", 1)];
+    let push = t.store.push(&t.channel, Token::random(), None, &short);
+    push.await.unwrap();
+    t.live(14).await;
+    let held = t.reserve_one().await;
+    t.advance(60);
+    assert!(t.reserve(9).await.is_empty());
+    let extended = t.store.extend(&[held.lease], false).await.unwrap();
+    assert_eq!(extended, [Held::Yes]);
 }

@@ -1,6 +1,7 @@
 //! What only SQLite promises, seen from inside: commits, locks, full disks.
 
 mod counters;
+mod plans;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::job::{Channel, JobId, NewJob, Reserved, Token};
 use crate::record::AttemptRecord;
-use crate::store::{Counts, Pushed, ReserveOptions, Retain, Settlement, Store, Verdict};
+use crate::store::{Counts, Pushed, ReserveOptions, Retain, Settlement, Store, Verdict, Wake};
 
 fn channel() -> Channel {
     Channel::new("tested").unwrap()
@@ -221,6 +222,22 @@ async fn who_looks_does_not_wait_for_who_writes() {
     let status = store.status(&channel(), JobId(1)).await.unwrap();
     assert!(status.is_some());
     drop(release);
+}
+
+#[tokio::test]
+async fn pushes_of_this_process_wake_without_the_file_being_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(opened(&place(&folder)).await);
+    assert!(store.watcher.set(super::Watcher::blind()).is_ok());
+    let mut waiting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.wait(&channel(), Duration::from_mins(1)).await }
+    });
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(early.is_err());
+    push(&store, "a").await.unwrap();
+    let woken = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    assert_eq!(woken.unwrap().unwrap().unwrap(), Wake::Ready);
 }
 
 #[tokio::test]

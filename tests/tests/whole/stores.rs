@@ -1,0 +1,152 @@
+//! Stores in trouble, and stores that are not the usual ones.
+
+use std::thread;
+use std::time::Duration;
+
+use jobhost_tests::{RedisServer, Workplace, wait_until};
+use serde_json::json;
+
+use crate::settings::one_guest;
+
+on_both_stores! {
+    fn many_processes_push_at_once_while_a_worker_runs(place) {
+        one_guest(place, "echo", "", "");
+        let worker = place.listen(&[]);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        place.jobhost(&["push", "--batch", "-"]).stdin("{\"name\":\"X\"}\n".repeat(50)).run().success();
+                    }
+                });
+            }
+        });
+        wait_until("all done", Duration::from_secs(30), || {
+            let counts = place.counts("work");
+            if counts == [0, 0, 0, 1000, 0] { Ok(()) } else { Err(counts) }
+        });
+        let told = worker.stop();
+        assert_eq!(told.stdout.matches("\"event\":\"done\"").count(), 1000, "each ran once");
+    }
+
+    fn what_one_command_stored_the_next_one_finds(place) {
+        place.configure("[queues.work]\n");
+        for n in 1..=3 {
+            assert_eq!(place.push("work", "X", "{}"), format!("work/{n}"));
+        }
+        let keys: Vec<_> = (1..=3).map(|n| place.status(&format!("work/{n}"))["key"].to_string()).collect();
+        assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
+        assert_eq!(keys[0], place.status("work/1")["key"].to_string(), "a key stays");
+    }
+}
+
+#[test]
+fn a_server_behind_a_password_or_a_socket_is_reached() {
+    let place = Workplace::with_redis(|folder| {
+        let socket = folder.join("redis.sock").display().to_string();
+        RedisServer::start_with(folder, &["--unixsocket", &socket])
+    });
+    place.server().command::<()>(&["ACL", "SETUSER", "worker", "on", ">sesame", "~*", "+@all"]);
+    let address = place.server().address();
+    let socket = place.path("redis/redis.sock").display().to_string();
+    for (store, database, id) in [
+        (format!("redis://worker:sesame@{address}/1"), "1", "default/1"),
+        (format!("redis+unix://{socket}?db=1"), "1", "default/2"),
+        (format!("redis://{address}"), "0", "default/1"),
+    ] {
+        let pushed = place.jobhost(&["push", "X", "--store", &store]).run().success();
+        assert_eq!(pushed.text(), id, "{store}");
+        let mut connection = place.server().connect();
+        redis::cmd("SELECT").arg(database).exec(&mut connection).unwrap();
+        let last: String = redis::cmd("GET").arg("default.message_id").query(&mut connection).unwrap();
+        assert_eq!(id, format!("default/{last}"), "{store}");
+    }
+    let wrong = format!("redis://worker:swordfish@{address}/1");
+    let refused = place.jobhost(&["info", "--store", &wrong]).run();
+    assert!(matches!(refused.code, Some(2 | 69)), "{refused}");
+    assert!(refused.stderr.contains(&address) && !refused.stderr.contains("swordfish"), "{refused}");
+}
+
+#[test]
+fn a_server_that_takes_no_writes_is_told_as_such_and_loses_nothing() {
+    let place = Workplace::redis();
+    place.configure("[queues.work]\n");
+    place.push("work", "X", "{}");
+    place.server().command::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    place.jobhost(&["push", "X"]).run().exits_with(69).complains_clearly(&["memory"]);
+    place.server().command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);
+
+    place.server().command::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
+    place.jobhost(&["push", "X"]).run().exits_with(69).complains_clearly(&["read only"]);
+    place.server().command::<()>(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_key_that_holds_something_else_is_named_and_left_alone() {
+    let place = Workplace::redis();
+    one_guest(&place, "echo", "", "");
+    place.push("work", "X", "{}");
+    place.server().command::<()>(&["DEL", "work.waiting"]);
+    place.server().command::<()>(&["SET", "work.waiting", "not ours"]);
+    for command in [&["push", "X"][..], &["info"], &["run"]] {
+        place.jobhost(command).run().exits_with(69).complains_clearly(&["work.waiting"]);
+    }
+    assert_eq!(place.server().command::<String>(&["GET", "work.waiting"]), "not ours");
+}
+
+#[test]
+fn a_server_in_cluster_mode_is_refused() {
+    let place = Workplace::with_redis(|folder| RedisServer::start_with(folder, &["--cluster-enabled", "yes"]));
+    for command in [&["push", "X"][..], &["info"], &["run"]] {
+        place.jobhost(command).run().exits_with(2).complains_clearly(&["Redis Cluster", "use a single server"]);
+    }
+}
+
+#[test]
+fn a_server_that_hangs_for_a_while_costs_no_job_and_no_attempt() {
+    let place = Workplace::redis();
+    one_guest(&place, "take-time", "", "");
+    let mut worker = place.listen(&[]);
+    place.push("work", "X", "{\"ms\":1000}");
+    worker.wait_for_job("started", "work/1");
+    place.server().freeze(true);
+    thread::sleep(Duration::from_secs(4));
+    place.server().freeze(false);
+    assert_eq!(worker.wait_for_job("done", "work/1")["attempt"], 1);
+    place.push("work", "X", "{\"ms\":1}");
+    worker.wait_for_job("done", "work/2");
+    worker.stop();
+    assert_eq!(place.counts("work"), [0, 0, 0, 2, 0]);
+    assert_eq!(place.status("work/1")["crashes"], json!(0));
+}
+
+#[test]
+fn a_server_that_forgot_everything_is_served_anew() {
+    let mut place = Workplace::redis();
+    one_guest(&place, "echo", "", "");
+    let mut worker = place.listen(&[]);
+    place.push("work", "X", "{}");
+    worker.wait_for_job("done", "work/1");
+    place.server_mut().kill();
+    place.server_mut().restart();
+    assert_eq!(place.push("work", "Y", "{}"), "work/1", "ids begin anew");
+    let again =
+        worker.wait_until("Y", Duration::from_secs(30), |event| event["event"] == "done" && event["name"] == "Y");
+    assert_eq!(again["id"], "work/1");
+    worker.stop();
+}
+
+#[test]
+fn two_sqlite_files_know_nothing_of_each_other() {
+    let place = Workplace::bare();
+    for store in ["sqlite:a.db", "sqlite:b.db?synchronous=normal"] {
+        place.jobhost(&["push", "X", "--store", store]).run().success().prints("default/1");
+    }
+    place
+        .jobhost(&["push", "X", "--store", "sqlite:b.db?synchronos=normal"])
+        .run()
+        .exits_with(2)
+        .complains_clearly(&["synchronous"]);
+}
