@@ -16,6 +16,9 @@ const NEAR: f64 = 0.8;
 pub(crate) const INTERFACES: [&str; 7] =
     ["handler", "time-to-run", "retry-policy", "before-push", "before-exec", "after-exec", "after-error"];
 
+/// Bytes of a name that might be one of ours, misspelt; comparing a longer one would take long.
+const LONGEST: usize = 200;
+
 /// Which interfaces of the plugin package a component exports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each interface; they are independent")]
@@ -122,6 +125,9 @@ fn track(version: &str) -> Option<(u64, u64)> {
 
 /// Why this name looks like a mistake for one of ours; none where it does not.
 fn nearly(name: &str) -> Option<String> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
     if let Some(interface) = path.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'))
         && INTERFACES.contains(&interface)

@@ -10,6 +10,13 @@ use wasmparser::{Parser, Payload};
 use crate::exports::{self, Exports, Unrecognised};
 use crate::limits::{Limits, bytes};
 use crate::load_error::{LoadError, Problem};
+use crate::output::shown;
+
+/// Exports that are looked at. Plugins have a few; each is compared with all of our names.
+const EXPORTS: usize = 1_000;
+
+/// Characters of a name that a message shows.
+const NAME: usize = 200;
 
 /// What a component's file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +43,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
 pub(crate) fn read(path: &Path, limit: u64) -> Result<(Inspection, Vec<u8>), Problem> {
     let bytes = read_file(path, limit)?;
     header(&bytes)?;
-    let names = export_names(&bytes).map_err(|error| Problem::Invalid(error.to_string()))?;
+    let names = export_names(&bytes)?;
     let exports = exports::recognise(&names).map_err(refuse)?;
     let inspection = Inspection { exports, digest: digest(&bytes), size: crate::limits::bytes(bytes.len()) };
     Ok((inspection, bytes))
@@ -107,17 +114,20 @@ fn looks_like(bytes: &[u8]) -> String {
     }
 }
 
-/// The names of the outermost component's exports.
-fn export_names(bytes: &[u8]) -> wasmparser::Result<Vec<String>> {
+/// The names of the outermost component's exports. Nothing has validated them yet.
+fn export_names(bytes: &[u8]) -> Result<Vec<String>, Problem> {
     let mut names = Vec::new();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
+        match payload.map_err(invalid)? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    names.push(export?.name.name.to_owned());
+                    if names.len() == EXPORTS {
+                        return Err(Problem::TooManyExports { most: EXPORTS });
+                    }
+                    names.push(export.map_err(invalid)?.name.name.to_owned());
                 }
             }
             _ => {}
@@ -126,9 +136,14 @@ fn export_names(bytes: &[u8]) -> wasmparser::Result<Vec<String>> {
     Ok(names)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is used as a function of map_err")]
+fn invalid(error: wasmparser::BinaryReaderError) -> Problem {
+    Problem::Invalid(error.to_string())
+}
+
 fn refuse(refusal: Unrecognised) -> Problem {
     match refusal {
-        Unrecognised::Nearly { found, why } => Problem::NearlyOurs { export: found, why },
+        Unrecognised::Nearly { found, why } => Problem::NearlyOurs { export: shown(&found, NAME), why },
         Unrecognised::Nothing { found } => Problem::NoExports {
             wanted: listed(exports::INTERFACES.map(exports::full).iter()),
             found: if found.is_empty() { "nothing".to_owned() } else { listed(found.iter()) },
@@ -143,8 +158,8 @@ pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> St
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let shown: Vec<String> = names.take(MOST).map(|name| format!("`{name}`")).collect();
-    shown.join(", ") + &rest
+    let names: Vec<String> = names.take(MOST).map(|name| format!("`{}`", shown(name, NAME))).collect();
+    names.join(", ") + &rest
 }
 
 fn digest(bytes: &[u8]) -> String {

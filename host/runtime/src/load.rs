@@ -22,12 +22,16 @@ use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::load_error::{LoadError, Problem};
 use crate::outcome::Outcome;
+use crate::output::shown;
 use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
 use crate::signature;
 use crate::types::{FailureCause, JobDraft, Level, PushError};
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
 const TRIAL: Duration = Duration::from_secs(5);
+
+/// Characters of a line of stderr that a refusal quotes.
+const STDERR: usize = 1_000;
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
@@ -247,7 +251,7 @@ fn start_failure(cause: &FailureCause, stderr: &str) -> String {
     };
     if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
         text.push_str("; its last word on stderr: ");
-        text.push_str(line.trim());
+        text.push_str(&shown(line.trim(), STDERR));
     }
     text
 }

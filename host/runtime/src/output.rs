@@ -52,12 +52,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|character| !character.is_control() || matches!(character, '\n' | '\t')).collect()
 }
 
-/// A text that a guest or a file chose, for a message: printable and at most so many characters.
+/// A text that a guest or a file chose, for a message: on one line, printable, and at most so many characters.
 pub(crate) fn shown(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => printable(&text[..end]) + "…",
-        None => printable(text),
-    }
+    let (text, rest) = text.char_indices().nth(most).map_or((text, ""), |(end, _)| (&text[..end], "…"));
+    let line = |character: char| match character {
+        '\n' | '\t' => Some(' '),
+        character => (!character.is_control()).then_some(character),
+    };
+    text.chars().filter_map(line).chain(rest.chars()).collect()
 }
 
 impl IsTerminal for Capture {
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_short_and_printable() {
         assert_eq!(shown("äöü", 3), "äöü");
-        assert_eq!(shown("äöü\x1b[2J", 4), "äöü…");
+        assert_eq!(shown("ä\nö\x1b[2J", 4), "ä ö…");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Plugins that are refused, and what is said about it.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,69 @@ fn the_handwritten_handler_is_accepted_as_it_is() {
     let (_folder, path) = file(&with_handler(""));
     let plugin = Plugin::load(engine(), "thumbs", &path, PluginSettings::default()).unwrap();
     assert!(plugin.exports().handler);
+}
+
+#[test]
+fn a_type_that_would_fill_the_memory_when_written_out_is_shown_in_part() {
+    const DEPTH: usize = 7;
+    // Each type holds the one before it many times; the last would be gigabytes of text.
+    let mut types =
+        format!("(type $record (record (field \"{}\" u8))) (export $t0 \"t\" (type $record))", "a".repeat(50_000));
+    for depth in 1..=DEPTH {
+        let before = format!("$t{} ", depth - 1).repeat(5);
+        write!(types, "(type $t{depth} (tuple {before}))").unwrap();
+    }
+    let text = refused(&component(&format!(
+        r#"{types}
+           (core module $module
+             (memory (export "memory") 1)
+             (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+             (func (export "execute") (param i32)))
+           (core instance $instance (instantiate $module))
+           (func $execute (param "job" $t{DEPTH})
+             (canon lift (core func $instance "execute") (memory (core memory $instance "memory"))
+               (realloc (core func $instance "realloc"))))
+           (instance $handler (export "t" (type $t0)) (export "execute" (func $execute)))
+           (export "jobhost:plugin/handler@0.1.0" (instance $handler))"#
+    )));
+    assert!(text.contains("#execute` has the wrong type"), "{text}");
+    assert!(text.contains("found `func(job: tuple<tuple<"), "{text}");
+    assert!(text.contains("aaa…`"), "{text}");
+}
+
+#[test]
+fn a_message_is_one_short_line_whatever_the_names_in_the_file_are() {
+    // The names that a component exports are read before anything has validated them.
+    let hostile = "evil:x\u{1b}[2J\n/".to_owned() + &"y".repeat(50_000);
+    let mut bytes = component("");
+    let mut section = vec![1, 0];
+    leb(&mut section, hostile.len());
+    section.extend(hostile.as_bytes());
+    section.extend([5, 0, 0]);
+    bytes.push(11);
+    leb(&mut bytes, section.len());
+    bytes.extend(section);
+    let text = refused(&bytes);
+    assert!(text.contains("evil:x"), "{text}");
+    assert!(text.len() < 5_000 && !text.chars().any(char::is_control), "{text:?}");
+}
+
+/// A number as WebAssembly writes it.
+fn leb(out: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
+    }
+    out.push(u8::try_from(value).unwrap());
+}
+
+#[test]
+fn a_component_with_exports_beyond_number_is_refused() {
+    let mut body = "(instance $i)".to_owned();
+    for number in 0..1_001 {
+        write!(body, "(export \"a{number}\" (instance $i))").unwrap();
+    }
+    assert!(refused(&component(&body)).starts_with("more than 1000 exports"));
 }
 
 #[test]
