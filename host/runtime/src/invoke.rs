@@ -17,7 +17,7 @@ use crate::host::{CallHost, Setting, Stage, State};
 use crate::interrupt::Interrupt;
 use crate::limits::size;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
-use crate::output::Capture;
+use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
 use crate::types::FailureCause;
 
@@ -289,10 +289,13 @@ fn timed_out(budget: Duration) -> FailureCause {
     FailureCause::TimedOut(u64::try_from(budget.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Characters of a name that a backtrace shows. The guest's file says what its functions are called.
+const NAME: usize = 500;
+
 /// One line for each frame, innermost first.
 fn frames(trace: &WasmBacktrace) -> String {
     let line = |(index, frame): (usize, &wasmtime::FrameInfo)| {
-        let module = frame.module().name().unwrap_or("<unnamed module>");
+        let module = shown(frame.module().name().unwrap_or("<unnamed module>"), NAME);
         let function = frame.func_name().map_or_else(
             || format!("<function {}>", frame.func_index()),
             |name| {
@@ -300,6 +303,7 @@ fn frames(trace: &WasmBacktrace) -> String {
                 symbol.unwrap_or(name).to_owned()
             },
         );
+        let function = shown(&function, NAME);
         match frame.module_offset() {
             Some(offset) => format!("{index:>3}: {module} {function} @ {offset:#x}"),
             None => format!("{index:>3}: {module} {function}"),

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use jobhost_runtime::types::FailureCause;
+use jobhost_runtime::{Plugin, PluginSettings};
 
-use crate::harness::{call, call_within, execute, faulted, job, plugin, plugin_with};
+use crate::harness::{call, call_within, engine, execute, faulted, job, plugin, plugin_with};
 
 mod trap {
     use super::*;
@@ -20,6 +21,21 @@ mod trap {
         assert!(backtrace.lines().next().unwrap().trim_start().starts_with("0: "), "{backtrace}");
         assert!(backtrace.contains("execute"), "{backtrace}");
     }
+}
+
+#[tokio::test]
+async fn the_names_in_a_backtrace_are_short_and_printable() {
+    let name = format!("evil\\1b[2J\\0a  0: {}", "x".repeat(5_000));
+    let text = include_str!("handler.wat")
+        .replace(r#"(func (export "execute")"#, &format!(r#"(func $"{name}" (export "execute")"#))
+        .replace("i32.const 1024)", "unreachable)");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
+    let plugin = Plugin::load(engine(), "evil", file.path(), PluginSettings::default()).unwrap();
+    let finished = plugin.execute(job(""), call().0).await;
+    let backtrace = faulted(&finished).backtrace.as_deref().unwrap();
+    assert!(backtrace.contains("evil[2J   0: xxx"), "{backtrace}");
+    assert!(backtrace.len() < 2_000 && backtrace.lines().count() == 1, "{backtrace}");
 }
 
 mod divide_by_zero {
