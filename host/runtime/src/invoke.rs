@@ -311,3 +311,57 @@ fn frames(trace: &WasmBacktrace) -> String {
     };
     trace.frames().iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Nobody;
+    use crate::{Engine, EngineSettings, Plugin, PluginSettings};
+
+    /// A handler that computes until it is stopped.
+    fn busy() -> Plugin {
+        let text =
+            include_str!("../tests/guests/handler.wat").replace("i32.const 1024)", "(loop $on br $on) unreachable)");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
+        let engine = Engine::new(&EngineSettings::default()).unwrap();
+        Plugin::load(&engine, "busy", file.path(), PluginSettings::default()).unwrap()
+    }
+
+    /// How a busy call ends that nothing but the epoch can stop: there is no timer around it.
+    async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
+        let plugin = busy();
+        let call = Call { budget, host: Arc::new(Nobody), interrupt };
+        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget).unwrap();
+        let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
+        let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
+        let job = crate::types::Job {
+            id: String::new(),
+            key: String::new(),
+            queue: String::new(),
+            name: String::new(),
+            payload: String::new(),
+            attempt: 1,
+            max_attempts: None,
+            ttr: 1,
+            pushed_at: None,
+            metadata: Vec::new(),
+        };
+        handler.call_execute(&mut store, &job).await.unwrap_err().downcast().ok()
+    }
+
+    #[tokio::test]
+    async fn the_epoch_alone_stops_a_busy_guest_when_its_time_is_over() {
+        let ended =
+            tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_millis(50), Interrupt::default()));
+        assert!(matches!(ended.await, Ok(Some(Stop::TimedOut))));
+    }
+
+    #[tokio::test]
+    async fn the_epoch_alone_stops_a_busy_guest_that_is_cancelled() {
+        let interrupt = Interrupt::default();
+        interrupt.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_hours(1), interrupt));
+        assert!(matches!(ended.await, Ok(Some(Stop::Cancelled))));
+    }
+}

@@ -283,7 +283,7 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
 }
 
 /// The host of a plugin that is only tried out.
-struct Nobody;
+pub(crate) struct Nobody;
 
 #[async_trait]
 impl CallHost for Nobody {
