@@ -29,9 +29,8 @@ const KEEP_STACK: usize = 64 << 10;
 pub struct EngineSettings {
     /// Calls of `execute` at once; further ones wait.
     pub calls: u32,
-    /// Calls of before-exec, after-exec and after-error at once, and as many again of before-push, get-ttr and
-    /// can-retry. The former never wait for calls of `execute`, the latter for neither: a guest that pushes waits for
-    /// the before-push hooks of the target queue.
+    /// Calls of hooks and can-retry at once. Before-push and get-ttr, which are asked while a guest pushes, have as many
+    /// slots again. None of them ever waits for calls of `execute`.
     pub hook_calls: u32,
     /// The largest memory limit of any plugin, in bytes.
     pub memory: u64,
@@ -42,12 +41,7 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self {
-            calls: 4,
-            hook_calls: 4,
-            memory: Limits::default().memory,
-            pooling: true,
-        }
+        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true }
     }
 }
 
@@ -76,9 +70,7 @@ pub enum EngineError {
     #[error("the WebAssembly engine cannot run on this machine: {0}")]
     Unsupported(String),
     /// A thread could not be started.
-    #[error(
-        "cannot start the threads that run guests: {0}; raise the limit of processes or of memory"
-    )]
+    #[error("cannot start the threads that run guests: {0}; raise the limit of processes or of memory")]
     Threads(#[from] std::io::Error),
 }
 
@@ -106,8 +98,8 @@ struct Inner {
     trial: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     hook_calls: Arc<Semaphore>,
-    /// For functions that push nothing, so that they wait for no other.
-    last_calls: Arc<Semaphore>,
+    /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
+    push_calls: Arc<Semaphore>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -123,20 +115,14 @@ impl Engine {
     /// Reserves the pool and starts the threads. Where there is no pool to be had it goes on without, see
     /// [`Self::allocation`].
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        for (setting, value) in [
-            ("calls", settings.calls),
-            ("hook_calls", settings.hook_calls),
-        ] {
+        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls)] {
             if value == 0 {
                 return Err(EngineError::Zero { setting });
             }
         }
         let (engine, allocation) = probe(settings)?;
         if let Allocation::OnDemand { why } = &allocation {
-            tracing::warn!(
-                why,
-                "instances are allocated on demand, which is slower than from a pool"
-            );
+            tracing::warn!(why, "instances are allocated on demand, which is slower than from a pool");
         }
         let plain = Machine::new(engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -152,7 +138,7 @@ impl Engine {
             trial: slots(1),
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
-            last_calls: slots(settings.hook_calls),
+            push_calls: slots(settings.hook_calls),
             runtime: Some(runtime),
         })))
     }
@@ -166,14 +152,13 @@ impl Engine {
         &self.0.settings
     }
 
-    /// The slots of this function: `execute` has its own, so have hooks that may push, and the functions that these
-    /// wait for then; and so has the trial of a plugin that is loaded.
+    /// The slots of this function. Functions that wait for each other never share any.
     pub(crate) fn slots(&self, stage: Stage) -> Arc<Semaphore> {
         Arc::clone(match stage {
             Stage::Trial => &self.0.trial,
             Stage::Execute => &self.0.calls,
-            stage if stage.without_pushes().is_some() => &self.0.last_calls,
-            _ => &self.0.hook_calls,
+            Stage::BeforePush | Stage::GetTtr => &self.0.push_calls,
+            Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => &self.0.hook_calls,
         })
     }
 
@@ -183,11 +168,7 @@ impl Engine {
         if !fuel {
             return Ok(self.0.plain.clone());
         }
-        let mut fuelled = self
-            .0
-            .fuelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut fuelled = self.0.fuelled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(machine) = &*fuelled {
             return Ok(machine.clone());
         }
@@ -274,10 +255,7 @@ fn config(settings: &EngineSettings, pooling: bool) -> Config {
 /// numbers of instances, memories and tables.
 fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
     let most = Limits::default();
-    let calls = settings
-        .calls
-        .saturating_add(settings.hook_calls.saturating_mul(2))
-        .saturating_add(1);
+    let calls = settings.calls.saturating_add(settings.hook_calls.saturating_mul(2)).saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)
@@ -298,15 +276,10 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
 }
 
 fn slots(count: u32) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(
-        size(u64::from(count)).min(Semaphore::MAX_PERMITS),
-    ))
+    Arc::new(Semaphore::new(size(u64::from(count)).min(Semaphore::MAX_PERMITS)))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is used as a function of map_err"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "it is used as a function of map_err")]
 fn unsupported(error: wasmtime::Error) -> EngineError {
     EngineError::Unsupported(format!("{error:#}"))
 }

@@ -13,22 +13,15 @@ const TYPES: &str = "types";
 const NEAR: f64 = 0.8;
 
 /// The exported interfaces that the host knows of, in the order in which they are named to the user.
-pub(crate) const INTERFACES: [&str; 7] = [
-    "handler",
-    "time-to-run",
-    "retry-policy",
-    "before-push",
-    "before-exec",
-    "after-exec",
-    "after-error",
-];
+pub(crate) const INTERFACES: [&str; 7] =
+    ["handler", "time-to-run", "retry-policy", "before-push", "before-exec", "after-exec", "after-error"];
+
+/// Bytes of a name that might be one of ours, misspelt; comparing a longer one would take long.
+const LONGEST: usize = 200;
 
 /// Which interfaces of the plugin package a component exports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one for each interface; they are independent"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each interface; they are independent")]
 pub struct Exports {
     /// `execute`: the component is a handler.
     pub handler: bool,
@@ -97,21 +90,12 @@ pub(crate) fn recognise(names: &[String]) -> Result<Exports, Unrecognised> {
             }
             _ => {
                 if let Some(why) = nearly(name) {
-                    return Err(Unrecognised::Nearly {
-                        found: name.clone(),
-                        why,
-                    });
+                    return Err(Unrecognised::Nearly { found: name.clone(), why });
                 }
             }
         }
     }
-    if exports.any() {
-        Ok(exports)
-    } else {
-        Err(Unrecognised::Nothing {
-            found: names.to_vec(),
-        })
-    }
+    if exports.any() { Ok(exports) } else { Err(Unrecognised::Nothing { found: names.to_vec() }) }
 }
 
 /// The interface of our package that this name means, if its version is compatible with ours.
@@ -132,11 +116,7 @@ fn track(version: &str) -> Option<(u64, u64)> {
         return None;
     }
     let mut numbers = version.splitn(3, '.').map(str::parse::<u64>);
-    match (
-        numbers.next()?.ok()?,
-        numbers.next()?.ok()?,
-        numbers.next()?.ok()?,
-    ) {
+    match (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?) {
         (0, 0, _) => None,
         (0, minor, _) => Some((0, minor)),
         (major, _, _) => Some((major, 0)),
@@ -145,22 +125,18 @@ fn track(version: &str) -> Option<(u64, u64)> {
 
 /// Why this name looks like a mistake for one of ours; none where it does not.
 fn nearly(name: &str) -> Option<String> {
-    let (path, version) = name
-        .split_once('@')
-        .map_or((name, None), |(path, version)| (path, Some(version)));
-    if let Some(interface) = path
-        .strip_prefix(PACKAGE)
-        .and_then(|rest| rest.strip_prefix('/'))
+    if name.len() > LONGEST {
+        return None;
+    }
+    let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
+    if let Some(interface) = path.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'))
         && INTERFACES.contains(&interface)
     {
         return Some(match version {
             Some(version) => format!(
                 "it is of version {version} of {PACKAGE} and this host has {VERSION}; build the plugin against the WIT files of {VERSION}"
             ),
-            None => format!(
-                "it has no version; the host looks for `{}`",
-                full(interface)
-            ),
+            None => format!("it has no version; the host looks for `{}`", full(interface)),
         });
     }
     let interface = path.rsplit('/').next().unwrap_or(path);
@@ -170,8 +146,7 @@ fn nearly(name: &str) -> Option<String> {
         .map(|known| {
             // A bare name is compared with the bare interface, a full one with both of its parts.
             let likeness = if path.contains('/') {
-                strsim::jaro_winkler(path, &format!("{PACKAGE}/{known}"))
-                    .min(strsim::jaro_winkler(interface, known))
+                strsim::jaro_winkler(path, &format!("{PACKAGE}/{known}")).min(strsim::jaro_winkler(interface, known))
             } else {
                 strsim::jaro_winkler(interface, known)
             };
@@ -181,10 +156,7 @@ fn nearly(name: &str) -> Option<String> {
     if score >= NEAR {
         Some(format!("did you mean `{}`?", full(nearest)))
     } else if ours {
-        Some(format!(
-            "{PACKAGE}@{VERSION} has no such interface to export; it has {}",
-            INTERFACES.join(", ")
-        ))
+        Some(format!("{PACKAGE}@{VERSION} has no such interface to export; it has {}", INTERFACES.join(", ")))
     } else {
         None
     }
@@ -195,12 +167,7 @@ mod tests {
     use super::*;
 
     fn recognised(names: &[&str]) -> Result<Exports, Unrecognised> {
-        recognise(
-            &names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>(),
-        )
+        recognise(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
     }
 
     fn why(name: &str) -> String {
@@ -213,10 +180,7 @@ mod tests {
     #[test]
     fn the_version_is_that_of_the_wit_files() {
         let package = format!("package {PACKAGE}@{VERSION};");
-        for text in [
-            include_str!("../../../wit/handler.wit"),
-            include_str!("../../../wit/hooks.wit"),
-        ] {
+        for text in [include_str!("../../../wit/handler.wit"), include_str!("../../../wit/hooks.wit")] {
             assert!(text.starts_with(&package));
         }
     }
@@ -231,14 +195,7 @@ mod tests {
             "my:thing/other@1.0.0",
             "memory",
         ]);
-        assert_eq!(
-            exports,
-            Ok(Exports {
-                handler: true,
-                after_error: true,
-                ..Exports::default()
-            })
-        );
+        assert_eq!(exports, Ok(Exports { handler: true, after_error: true, ..Exports::default() }));
     }
 
     #[test]
@@ -246,35 +203,17 @@ mod tests {
         assert!(why("jobhost:plugin/after-exec@0.2.0").contains("version 0.2.0"));
         assert!(why("jobhost:plugin/after-exec@0.1.0-rc.1").contains("version 0.1.0-rc.1"));
         assert!(why("jobhost:plugin/after-exec").contains("no version"));
-        assert_eq!(
-            why("jobhost:plugins/after-exec@0.1.0"),
-            "did you mean `jobhost:plugin/after-exec@0.1.0`?"
-        );
-        assert_eq!(
-            why("jobhots:plugin/after-exec@0.1.0"),
-            "did you mean `jobhost:plugin/after-exec@0.1.0`?"
-        );
-        assert_eq!(
-            why("jobhost:plugin/handlr@0.1.0"),
-            "did you mean `jobhost:plugin/handler@0.1.0`?"
-        );
-        assert_eq!(
-            why("handlr"),
-            "did you mean `jobhost:plugin/handler@0.1.0`?"
-        );
+        assert_eq!(why("jobhost:plugins/after-exec@0.1.0"), "did you mean `jobhost:plugin/after-exec@0.1.0`?");
+        assert_eq!(why("jobhots:plugin/after-exec@0.1.0"), "did you mean `jobhost:plugin/after-exec@0.1.0`?");
+        assert_eq!(why("jobhost:plugin/handlr@0.1.0"), "did you mean `jobhost:plugin/handler@0.1.0`?");
+        assert_eq!(why("handlr"), "did you mean `jobhost:plugin/handler@0.1.0`?");
         assert!(why("jobhost:plugin/cron@0.1.0").contains("no such interface"));
     }
 
     #[test]
     fn exports_of_others_are_listed_if_there_are_none_of_ours() {
         let found = vec!["wasi:cli/run@0.2.6".to_owned()];
-        assert_eq!(
-            recognised(&["wasi:cli/run@0.2.6"]),
-            Err(Unrecognised::Nothing { found })
-        );
-        assert_eq!(
-            recognised(&[]),
-            Err(Unrecognised::Nothing { found: Vec::new() })
-        );
+        assert_eq!(recognised(&["wasi:cli/run@0.2.6"]), Err(Unrecognised::Nothing { found }));
+        assert_eq!(recognised(&[]), Err(Unrecognised::Nothing { found: Vec::new() }));
     }
 }

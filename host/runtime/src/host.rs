@@ -12,7 +12,7 @@ use crate::bindings::imported::{context, queue, types};
 use crate::capabilities::queues;
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, Meter, size};
-use crate::output::{Capture, printable};
+use crate::output::{Capture, printable, shown};
 use crate::types::{JobDraft, Level, PushError};
 
 /// Where the effects of a guest go. One is given to each call.
@@ -33,6 +33,10 @@ pub trait CallHost: Send + Sync + 'static {
     fn log(&self, level: Level, message: &str);
 }
 
+/// Queues that the operator is told of in one call, once each, when a push to them is refused. A guest may go on to
+/// try others.
+const ADVISED: usize = 16;
+
 /// Who is calling, and so whether it may push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -49,7 +53,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The name of this function, where nothing can be pushed from within it.
-    pub(crate) fn without_pushes(self) -> Option<&'static str> {
+    fn without_pushes(self) -> Option<&'static str> {
         match self {
             Self::GetTtr => Some("get-ttr"),
             Self::CanRetry => Some("can-retry"),
@@ -85,6 +89,7 @@ pub(crate) struct State {
     host: Arc<dyn CallHost>,
     interrupt: Interrupt,
     left: Left,
+    advised: Vec<String>,
 }
 
 /// What the guest may still send in this call.
@@ -120,23 +125,21 @@ impl State {
                 log_bytes: limits.log_bytes,
                 note_bytes: size(limits.note_bytes),
             },
+            advised: Vec::new(),
         }
     }
 
     /// Whether these drafts may be pushed now; if so they are counted.
     fn admit(&mut self, drafts: &[JobDraft]) -> Result<(), PushError> {
         if let Some(function) = self.stage.without_pushes() {
-            return Err(PushError::Denied(format!(
-                "nothing can be pushed from within {function}"
-            )));
+            return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
         for draft in drafts {
             if let Err(advice) = queues::permit(&self.plugin, &self.queues, &draft.queue) {
-                self.host.log(Level::Warn, &printable(&advice));
-                return Err(PushError::Denied(format!(
-                    "the queue `{}` is not granted",
-                    draft.queue
-                )));
+                let queue = shown(&draft.queue, queues::QUEUE_SHOWN);
+                let refusal = format!("the queue `{queue}` is not granted");
+                self.advise(queue, &advice);
+                return Err(PushError::Denied(refusal));
             }
             if let Some(problem) = queues::problem(draft) {
                 return Err(PushError::Invalid(problem));
@@ -145,10 +148,7 @@ impl State {
         let count = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         let bytes: u64 = drafts.iter().map(queues::weight).sum();
         let pushes = self.left.pushes.checked_sub(count).ok_or_else(|| {
-            PushError::Invalid(format!(
-                "too many pushes in one call: {} more are allowed",
-                self.left.pushes
-            ))
+            PushError::Invalid(format!("too many pushes in one call: {} more are allowed", self.left.pushes))
         })?;
         let push_bytes = self.left.push_bytes.checked_sub(bytes).ok_or_else(|| {
             PushError::Invalid(format!(
@@ -160,14 +160,19 @@ impl State {
         self.left.push_bytes = push_bytes;
         Ok(())
     }
+
+    /// Tells the operator what would allow a push to this queue.
+    fn advise(&mut self, queue: String, advice: &str) {
+        if self.advised.len() < ADVISED && !self.advised.contains(&queue) {
+            self.host.log(Level::Warn, &printable(advice));
+            self.advised.push(queue);
+        }
+    }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
@@ -187,10 +192,7 @@ impl context::Host for State {
             self.host.log(level, &printable(&message));
         } else {
             self.left.log_lines = 0;
-            self.host.log(
-                Level::Warn,
-                "the call's limit of log output is reached; the rest is dropped",
-            );
+            self.host.log(Level::Warn, "the call's limit of log output is reached; the rest is dropped");
         }
         Ok(())
     }
@@ -204,12 +206,7 @@ impl context::Host for State {
         Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
-    async fn progress(
-        &mut self,
-        done: u32,
-        total: Option<u32>,
-        note: String,
-    ) -> wasmtime::Result<()> {
+    async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
         let end = note.floor_char_boundary(self.left.note_bytes);
         self.host.progress(done, total, &printable(&note[..end]));
         Ok(())
@@ -221,10 +218,7 @@ impl queue::Host for State {
         self.push_many(vec![draft]).await
     }
 
-    async fn push_many(
-        &mut self,
-        drafts: Vec<JobDraft>,
-    ) -> wasmtime::Result<Result<(), PushError>> {
+    async fn push_many(&mut self, drafts: Vec<JobDraft>) -> wasmtime::Result<Result<(), PushError>> {
         if let Err(refusal) = self.admit(&drafts) {
             return Ok(Err(refusal));
         }

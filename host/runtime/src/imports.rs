@@ -8,11 +8,7 @@ use crate::inspect::listed;
 use crate::load_error::Problem;
 
 /// Our own interfaces.
-const OURS: [&str; 3] = [
-    "jobhost:plugin/types",
-    "jobhost:plugin/context",
-    "jobhost:plugin/queue",
-];
+const OURS: [&str; 3] = ["jobhost:plugin/types", "jobhost:plugin/context", "jobhost:plugin/queue"];
 
 /// The version of WASI that this host has.
 const WASI_VERSION: &str = "0.2.12";
@@ -59,10 +55,7 @@ pub(crate) fn check(engine: &wasmtime::Engine, component: &Component) -> Result<
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Problem::UnknownImports {
-        imports: listed(unknown.iter()),
-        hint: hint(&unknown),
-    })
+    Err(Problem::UnknownImports { imports: listed(unknown.iter()), hint: hint(&unknown) })
 }
 
 fn known(name: &str) -> bool {

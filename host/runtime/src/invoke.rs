@@ -17,7 +17,7 @@ use crate::host::{CallHost, Setting, Stage, State};
 use crate::interrupt::Interrupt;
 use crate::limits::size;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
-use crate::output::Capture;
+use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
 use crate::types::FailureCause;
 
@@ -95,9 +95,7 @@ impl<T> Drop for Guard<T> {
 async fn joined<T>(mut task: Guard<Finished<T>>) -> Finished<T> {
     match (&mut task.0).await {
         Ok(finished) => finished,
-        Err(error) => Finished::unbegun(Outcome::Unavailable(format!(
-            "the host failed during the call: {error}"
-        ))),
+        Err(error) => Finished::unbegun(Outcome::Unavailable(format!("the host failed during the call: {error}"))),
     }
 }
 
@@ -112,9 +110,7 @@ async fn attempt<T: Send + 'static>(
     let began = Instant::now();
     let budget = call.budget;
     // A budget beyond what the clock can count is a year.
-    let deadline = began
-        .checked_add(budget)
-        .unwrap_or(began + Duration::from_hours(24 * 365));
+    let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
     let interrupt = call.interrupt.clone();
     let mut store = match store(&plugin, stage, call, deadline) {
         Ok(store) => store,
@@ -146,17 +142,9 @@ async fn attempt<T: Send + 'static>(
 }
 
 /// An empty store with its limits, its deadline and the granted folders.
-fn store(
-    plugin: &Loaded,
-    stage: Stage,
-    call: Call,
-    deadline: Instant,
-) -> Result<Store<State>, String> {
+fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result<Store<State>, String> {
     let limits = &plugin.settings.limits;
-    let output = (
-        Capture::new(size(limits.stdio_bytes)),
-        Capture::new(size(limits.stdio_bytes)),
-    );
+    let output = (Capture::new(size(limits.stdio_bytes)), Capture::new(size(limits.stdio_bytes)));
     let wasi = wasi(plugin, &output)?;
     let interrupt = call.interrupt.clone();
     let setting = Setting {
@@ -173,9 +161,7 @@ fn store(
     store.set_hostcall_fuel(size(limits.host_call_bytes));
     store.set_max_component_handles(size(u64::from(limits.handles)));
     if limits.fuel > 0 {
-        store
-            .set_fuel(limits.fuel)
-            .map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
+        store.set_fuel(limits.fuel).map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
     }
     store.epoch_deadline_callback(move |_| {
         if interrupt.is_cancelled() {
@@ -184,10 +170,7 @@ fn store(
         if Instant::now() >= deadline {
             return Err(Stop::TimedOut.into());
         }
-        Ok(UpdateDeadline::YieldCustom(
-            1,
-            Box::pin(tokio::task::yield_now()),
-        ))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store.set_epoch_deadline(1);
     Ok(store)
@@ -225,39 +208,21 @@ fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {
 }
 
 /// Why a guest ended with an error. This is the only place that reads the engine's errors of calls.
-fn classify<T>(
-    error: &wasmtime::Error,
-    state: &State,
-    plugin: &Loaded,
-    budget: Duration,
-) -> Outcome<T> {
+fn classify<T>(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Duration) -> Outcome<T> {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Cancelled) => return Outcome::Cancelled,
         Some(Stop::TimedOut) => return Outcome::fault(timed_out(budget)),
         None => {}
     }
-    if error
-        .downcast_ref::<wasmtime::PoolConcurrencyLimitError>()
-        .is_some()
-    {
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Outcome::Unavailable(format!("no slot left in the pool: {error:#}"));
     }
     let cause = cause(error, state, plugin, budget);
-    let backtrace = error
-        .downcast_ref::<WasmBacktrace>()
-        .filter(|trace| !trace.frames().is_empty());
-    Outcome::Faulted(Fault {
-        cause,
-        backtrace: backtrace.map(frames),
-    })
+    let backtrace = error.downcast_ref::<WasmBacktrace>().filter(|trace| !trace.frames().is_empty());
+    Outcome::Faulted(Fault { cause, backtrace: backtrace.map(frames) })
 }
 
-fn cause(
-    error: &wasmtime::Error,
-    state: &State,
-    plugin: &Loaded,
-    budget: Duration,
-) -> FailureCause {
+fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Duration) -> FailureCause {
     let limits = &plugin.settings.limits;
     let trap = error.downcast_ref::<Trap>().copied();
     let exit = error.downcast_ref::<I32Exit>().map(|exit| exit.0);
@@ -274,10 +239,7 @@ fn cause(
     let gave_up = match (trap, exit) {
         (Some(trap), _) => matches!(
             trap,
-            Trap::UnreachableCodeReached
-                | Trap::MemoryOutOfBounds
-                | Trap::TableOutOfBounds
-                | Trap::IndirectCallToNull
+            Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::IndirectCallToNull
         ),
         (None, Some(code)) => code != 0,
         // Refused before it began.
@@ -310,17 +272,11 @@ fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause
     let limits = &plugin.settings.limits;
     let root = error.root_cause().to_string();
     let handles = root.contains("handle limit exceeded")
-        || matches!(
-            error.downcast_ref::<ResourceTableError>(),
-            Some(ResourceTableError::Full)
-        );
+        || matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
     let text = if handles {
         format!("more than {} handles at once", limits.handles)
     } else if root.contains("fuel allocated for hostcalls") {
-        format!(
-            "more than {} bytes in one exchange with the host",
-            limits.host_call_bytes
-        )
+        format!("more than {} bytes in one exchange with the host", limits.host_call_bytes)
     } else if let Some((_, excess)) = root.split_once("resource limit exceeded: ") {
         excess.to_owned()
     } else {
@@ -333,10 +289,13 @@ fn timed_out(budget: Duration) -> FailureCause {
     FailureCause::TimedOut(u64::try_from(budget.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Characters of a name that a backtrace shows. The guest's file says what its functions are called.
+const NAME: usize = 500;
+
 /// One line for each frame, innermost first.
 fn frames(trace: &WasmBacktrace) -> String {
     let line = |(index, frame): (usize, &wasmtime::FrameInfo)| {
-        let module = frame.module().name().unwrap_or("<unnamed module>");
+        let module = shown(frame.module().name().unwrap_or("<unnamed module>"), NAME);
         let function = frame.func_name().map_or_else(
             || format!("<function {}>", frame.func_index()),
             |name| {
@@ -344,16 +303,65 @@ fn frames(trace: &WasmBacktrace) -> String {
                 symbol.unwrap_or(name).to_owned()
             },
         );
+        let function = shown(&function, NAME);
         match frame.module_offset() {
             Some(offset) => format!("{index:>3}: {module} {function} @ {offset:#x}"),
             None => format!("{index:>3}: {module} {function}"),
         }
     };
-    trace
-        .frames()
-        .iter()
-        .enumerate()
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n")
+    trace.frames().iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Nobody;
+    use crate::{Engine, EngineSettings, Plugin, PluginSettings};
+
+    /// A handler that computes until it is stopped.
+    fn busy() -> Plugin {
+        let text =
+            include_str!("../tests/guests/handler.wat").replace("i32.const 1024)", "(loop $on br $on) unreachable)");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
+        let engine = Engine::new(&EngineSettings::default()).unwrap();
+        Plugin::load(&engine, "busy", file.path(), PluginSettings::default()).unwrap()
+    }
+
+    /// How a busy call ends that nothing but the epoch can stop: there is no timer around it.
+    async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
+        let plugin = busy();
+        let call = Call { budget, host: Arc::new(Nobody), interrupt };
+        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget).unwrap();
+        let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
+        let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
+        let job = crate::types::Job {
+            id: String::new(),
+            key: String::new(),
+            queue: String::new(),
+            name: String::new(),
+            payload: String::new(),
+            attempt: 1,
+            max_attempts: None,
+            ttr: 1,
+            pushed_at: None,
+            metadata: Vec::new(),
+        };
+        handler.call_execute(&mut store, &job).await.unwrap_err().downcast().ok()
+    }
+
+    #[tokio::test]
+    async fn the_epoch_alone_stops_a_busy_guest_when_its_time_is_over() {
+        let ended =
+            tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_millis(50), Interrupt::default()));
+        assert!(matches!(ended.await, Ok(Some(Stop::TimedOut))));
+    }
+
+    #[tokio::test]
+    async fn the_epoch_alone_stops_a_busy_guest_that_is_cancelled() {
+        let interrupt = Interrupt::default();
+        interrupt.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_hours(1), interrupt));
+        assert!(matches!(ended.await, Ok(Some(Stop::Cancelled))));
+    }
 }

@@ -74,7 +74,6 @@ pub(crate) struct Meter {
     limits: Sizes,
     held: u64,
     peak: u64,
-    granted: u64,
     memory_refused: Option<u64>,
     table_refused: Option<u64>,
 }
@@ -100,7 +99,6 @@ impl Meter {
             },
             held: 0,
             peak: 0,
-            granted: 0,
             memory_refused: None,
             table_refused: None,
         }
@@ -123,12 +121,7 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let growth = bytes(desired).saturating_sub(bytes(current));
         let after = self.held.saturating_add(growth);
         if after > self.limits.memory || maximum.is_some_and(|maximum| desired > maximum) {
@@ -136,27 +129,19 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         self.held = after;
-        self.granted = growth;
         self.peak = self.peak.max(after);
         Ok(true)
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        // Allowed here, but the allocator could not do it: the last grant was not used.
-        self.held = self.held.saturating_sub(self.granted);
-        self.granted = 0;
+        // What was granted and could not be had stays counted: the engine reports failures too that it never asked
+        // for, and a guest that provokes one must not be given back what it holds.
         self.memory_refused.get_or_insert(self.held);
         Ok(())
     }
 
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let allowed = bytes(desired) <= self.limits.table_elements
-            && maximum.is_none_or(|maximum| desired <= maximum);
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = bytes(desired) <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
         if !allowed {
             self.table_refused.get_or_insert(bytes(desired));
         }
@@ -184,4 +169,35 @@ pub(crate) fn size(value: u64) -> usize {
 /// The other way round; no supported platform has a wider `usize`.
 pub(crate) fn bytes(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 64 << 10;
+
+    fn meter(memory: u64) -> Meter {
+        Meter::new(&Limits { memory, ..Limits::default() })
+    }
+
+    #[test]
+    fn the_memories_of_a_guest_are_counted_together() {
+        let mut meter = meter(3 * bytes(PAGE));
+        assert!(meter.memory_growing(0, PAGE, None).unwrap());
+        assert!(meter.memory_growing(0, PAGE, None).unwrap());
+        assert!(!meter.memory_growing(PAGE, 3 * PAGE, None).unwrap());
+        assert_eq!(meter.memory_refused(), Some(2 * bytes(PAGE)));
+        assert!(meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        assert_eq!(meter.peak(), 3 * bytes(PAGE));
+    }
+
+    #[test]
+    fn a_failure_without_a_grant_gives_nothing_back() {
+        let mut meter = meter(bytes(PAGE));
+        assert!(meter.memory_growing(0, PAGE, None).unwrap());
+        let failure = wasmtime::Error::msg("growth exceeds the memory's type");
+        meter.memory_grow_failed(failure).unwrap();
+        assert!(!meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+    }
 }

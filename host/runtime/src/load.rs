@@ -22,12 +22,16 @@ use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::load_error::{LoadError, Problem};
 use crate::outcome::Outcome;
+use crate::output::shown;
 use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
 use crate::signature;
 use crate::types::{FailureCause, JobDraft, Level, PushError};
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
 const TRIAL: Duration = Duration::from_secs(5);
+
+/// Characters of a line of stderr that a refusal quotes.
+const STDERR: usize = 1_000;
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
@@ -37,12 +41,7 @@ impl Plugin {
     ///
     /// It blocks, for seconds where the component is large: from asynchronous code, call it on a thread for blocking
     /// work.
-    pub fn load(
-        engine: &Engine,
-        name: &str,
-        path: &Path,
-        settings: PluginSettings,
-    ) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Self, LoadError> {
         load(engine, name, path, settings).map_err(|problem| LoadError {
             plugin: Some(name.to_owned()),
             path: path.to_owned(),
@@ -51,29 +50,17 @@ impl Plugin {
     }
 }
 
-fn load(
-    engine: &Engine,
-    name: &str,
-    path: &Path,
-    settings: PluginSettings,
-) -> Result<Plugin, Problem> {
+fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
     check_settings(engine, &settings)?;
-    let machine = engine
-        .machine(settings.limits.fuel > 0)
-        .map_err(|error| Problem::Host(error.to_string()))?;
+    let machine = engine.machine(settings.limits.fuel > 0).map_err(|error| Problem::Host(error.to_string()))?;
     let component = compile(engine, &machine, &bytes)?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
-    let pre = machine
-        .linker
-        .instantiate_pre(&component)
-        .map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
+    let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, inspection.exports)?;
     // Otherwise the first call would pay for it.
-    component
-        .initialize_copy_on_write_image()
-        .map_err(|error| Problem::Host(format!("{error:#}")))?;
+    component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
     let loaded = Arc::new(Loaded {
         name: Arc::from(name),
         path: path.to_owned(),
@@ -93,9 +80,7 @@ fn load(
 fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Problem> {
     let granted = &settings.grants.fs;
     for (index, grant) in granted.iter().enumerate() {
-        let twice = granted[..index]
-            .iter()
-            .any(|other| other.guest == grant.guest);
+        let twice = granted[..index].iter().any(|other| other.guest == grant.guest);
         let why = if twice {
             Some("another grant has the same guest path; give each its own".to_owned())
         } else {
@@ -120,9 +105,9 @@ fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component
         let text = format!("{error:#}");
         // The engine has one error for both; the validator tells them apart.
         match wasmparser::Validator::new().validate_all(bytes) {
-            Ok(_) if *engine.allocation() == Allocation::Pooling => Problem::Limit(format!(
-                "does not fit into this host's pool: {text}; a host without a pool may take it"
-            )),
+            Ok(_) if *engine.allocation() == Allocation::Pooling => {
+                Problem::Limit(format!("does not fit into this host's pool: {text}; a host without a pool may take it"))
+            }
             Ok(_) => Problem::Limit(format!("needs what this host does not support: {text}")),
             Err(invalid) => Problem::Invalid(invalid.to_string()),
         }
@@ -132,10 +117,9 @@ fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component
 /// What is odd about these exports.
 fn warnings(exports: Exports) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (present, interface, function) in [
-        (exports.time_to_run, "time-to-run", "get-ttr"),
-        (exports.retry_policy, "retry-policy", "can-retry"),
-    ] {
+    for (present, interface, function) in
+        [(exports.time_to_run, "time-to-run", "get-ttr"), (exports.retry_policy, "retry-policy", "can-retry")]
+    {
         if present && !exports.handler {
             warnings.push(format!(
                 "exports {interface} but no handler, so that its {function} is never asked; export `{}` too",
@@ -151,34 +135,17 @@ fn check_resources(component: &Component, limits: &Limits) -> Result<(), Problem
     let Some(needed) = component.resources_required() else {
         return Ok(());
     };
-    let memory = needed
-        .max_initial_memory_size
-        .unwrap_or(0)
-        .saturating_mul(PAGE);
+    let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE);
     let table = needed.max_initial_table_size.unwrap_or(0);
     let checks = [
-        (
-            "memories",
-            u64::from(needed.num_memories),
-            u64::from(limits.memories),
-        ),
-        (
-            "tables",
-            u64::from(needed.num_tables),
-            u64::from(limits.tables),
-        ),
+        ("memories", u64::from(needed.num_memories), u64::from(limits.memories)),
+        ("tables", u64::from(needed.num_tables), u64::from(limits.tables)),
         ("bytes of memory at the start", memory, limits.memory),
-        (
-            "elements in one table",
-            table,
-            u64::from(limits.table_elements),
-        ),
+        ("elements in one table", table, u64::from(limits.table_elements)),
     ];
     for (what, needed, limit) in checks {
         if needed > limit {
-            return Err(Problem::Limit(format!(
-                "needs {needed} {what}, its limit is {limit}; raise the limit"
-            )));
+            return Err(Problem::Limit(format!("needs {needed} {what}, its limit is {limit}; raise the limit")));
         }
     }
     Ok(())
@@ -196,10 +163,7 @@ const FUNCTIONS: [(&str, &str); 7] = [
 ];
 
 /// Finds the function of each exported interface; its type is checked later, on an instance.
-fn indices(
-    pre: &wasmtime::component::InstancePre<State>,
-    exports: Exports,
-) -> Result<Indices, Problem> {
+fn indices(pre: &wasmtime::component::InstancePre<State>, exports: Exports) -> Result<Indices, Problem> {
     macro_rules! find {
         ($present:expr, $interface:ident, $name:literal) => {
             if $present {
@@ -230,9 +194,7 @@ fn check_types(
     macro_rules! check {
         ($interface:ident, $name:literal) => {
             if let Some(indices) = &indices.$interface {
-                indices
-                    .load(&mut *store, instance)
-                    .map_err(|error| ($name, error))?;
+                indices.load(&mut *store, instance).map_err(|error| ($name, error))?;
             }
         };
     }
@@ -250,14 +212,8 @@ fn check_types(
 fn try_out(loaded: &Arc<Loaded>, component: &Component) -> Result<(), Problem> {
     let indices = loaded.indices.clone();
     let work: invoke::Work<Result<(), (&'static str, wasmtime::Error)>> =
-        Box::new(move |store, instance| {
-            Box::pin(async move { Ok(check_types(&indices, store, instance)) })
-        });
-    let call = Call {
-        budget: TRIAL,
-        host: Arc::new(Nobody),
-        interrupt: Interrupt::default(),
-    };
+        Box::new(move |store, instance| Box::pin(async move { Ok(check_types(&indices, store, instance)) }));
+    let call = Call { budget: TRIAL, host: Arc::new(Nobody), interrupt: Interrupt::default() };
     let (sender, receiver) = mpsc::channel();
     let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, work);
     // The engine's own threads run it, so that this function may block on any thread.
@@ -265,16 +221,12 @@ fn try_out(loaded: &Arc<Loaded>, component: &Component) -> Result<(), Problem> {
         // Nobody listens only if the loading thread is gone.
         let _ = sender.send(trial.await);
     });
-    let finished = task
-        .and_then(|_| receiver.recv().ok())
-        .ok_or_else(|| Problem::Host("the engine has ended".to_owned()))?;
+    let finished =
+        task.and_then(|_| receiver.recv().ok()).ok_or_else(|| Problem::Host("the engine has ended".to_owned()))?;
     match finished.outcome {
         Outcome::Returned(Ok(())) => Ok(()),
         Outcome::Returned(Err((interface, error))) => Err(wrong_type(component, interface, &error)),
-        Outcome::Faulted(fault) => Err(Problem::Start(start_failure(
-            &fault.cause,
-            &finished.usage.stderr,
-        ))),
+        Outcome::Faulted(fault) => Err(Problem::Start(start_failure(&fault.cause, &finished.usage.stderr))),
         Outcome::Cancelled => Err(Problem::Host("the trial was cancelled".to_owned())),
         Outcome::Unavailable(why) => Err(Problem::Host(why)),
     }
@@ -299,17 +251,14 @@ fn start_failure(cause: &FailureCause, stderr: &str) -> String {
     };
     if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
         text.push_str("; its last word on stderr: ");
-        text.push_str(line.trim());
+        text.push_str(&shown(line.trim(), STDERR));
     }
     text
 }
 
 /// An export of ours that is there but not as it should be.
 fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -> Problem {
-    let function = FUNCTIONS
-        .iter()
-        .find(|(known, _)| *known == interface)
-        .map_or(&"", |(_, function)| function);
+    let function = FUNCTIONS.iter().find(|(known, _)| *known == interface).map_or(&"", |(_, function)| function);
     let found = component
         .get_export_index(None, exports::full(interface))
         .and_then(|index| component.get_export(Some(&index), function));
@@ -334,20 +283,16 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
 }
 
 /// The host of a plugin that is only tried out.
-struct Nobody;
+pub(crate) struct Nobody;
 
 #[async_trait]
 impl CallHost for Nobody {
     async fn push(&self, _drafts: Vec<JobDraft>) -> Result<(), PushError> {
-        Err(PushError::Denied(
-            "the plugin is only being tried out".to_owned(),
-        ))
+        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
     }
 
     async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
-        Err(PushError::Denied(
-            "the plugin is only being tried out".to_owned(),
-        ))
+        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
     }
 
     fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
@@ -361,23 +306,10 @@ mod tests {
 
     #[test]
     fn what_only_a_handler_is_asked_is_odd_without_one() {
-        let exports = Exports {
-            retry_policy: true,
-            before_push: true,
-            ..Exports::default()
-        };
+        let exports = Exports { retry_policy: true, before_push: true, ..Exports::default() };
         let warnings_without = warnings(exports);
         assert_eq!(warnings_without.len(), 1);
-        assert!(
-            warnings_without[0].contains("its can-retry is never asked"),
-            "{warnings_without:?}"
-        );
-        assert!(
-            warnings(Exports {
-                handler: true,
-                ..exports
-            })
-            .is_empty()
-        );
+        assert!(warnings_without[0].contains("its can-retry is never asked"), "{warnings_without:?}");
+        assert!(warnings(Exports { handler: true, ..exports }).is_empty());
     }
 }

@@ -2,9 +2,19 @@
 
 use std::path::PathBuf;
 
+use crate::output::shown;
+
+/// Characters of a problem that are shown. Some quote names from the file, which may be long and hold anything.
+const SHOWN: usize = 4_000;
+
 /// A plugin that is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}: {problem}", match .plugin { Some(name) => format!("plugin `{name}`: "), None => String::new() }, .path.display())]
+#[error(
+    "{}{}: {}",
+    match .plugin { Some(name) => format!("plugin `{name}`: "), None => String::new() },
+    .path.display(),
+    shown(&.problem.to_string(), SHOWN)
+)]
 pub struct LoadError {
     /// The plugin's configured name; none where a file was only inspected.
     pub plugin: Option<String>,
@@ -28,9 +38,7 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     Unreadable(std::io::Error),
     /// The file is larger than the plugin's limit.
-    #[error(
-        "{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit"
-    )]
+    #[error("{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit")]
     TooLarge {
         /// Its size in bytes.
         size: u64,
@@ -56,10 +64,14 @@ pub enum Problem {
     /// Not a valid component.
     #[error("not a valid component: {0}")]
     Invalid(String),
+    /// A component with so many exports that it is no plugin.
+    #[error("more than {most} exports; export the interfaces of the plugin and nothing else")]
+    TooManyExports {
+        /// The limit.
+        most: usize,
+    },
     /// A component that is no plugin.
-    #[error(
-        "exports nothing that this host calls; wanted is at least one of {wanted}, it exports {found}"
-    )]
+    #[error("exports nothing that this host calls; wanted is at least one of {wanted}, it exports {found}")]
     NoExports {
         /// What the host looks for.
         wanted: String,
@@ -109,9 +121,7 @@ pub enum Problem {
         hint: String,
     },
     /// An import that this host has with another type.
-    #[error(
-        "an import does not fit this host: {0}; build the plugin against this host's WIT files"
-    )]
+    #[error("an import does not fit this host: {0}; build the plugin against this host's WIT files")]
     WrongImport(String),
     /// The component needs more than its limits, or the engine, allow.
     #[error("{0}")]

@@ -59,19 +59,13 @@ pub struct Usage {
 impl<T> Finished<T> {
     /// A call that never began, and so cost nothing.
     pub(crate) fn unbegun(outcome: Outcome<T>) -> Self {
-        Self {
-            outcome,
-            usage: Usage::default(),
-        }
+        Self { outcome, usage: Usage::default() }
     }
 }
 
 impl<T> Outcome<T> {
     /// The outcome of a guest that was ended for `cause`, without a backtrace.
     pub(crate) fn fault(cause: FailureCause) -> Self {
-        Self::Faulted(Fault {
-            cause,
-            backtrace: None,
-        })
+        Self::Faulted(Fault { cause, backtrace: None })
     }
 }

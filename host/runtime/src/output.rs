@@ -27,21 +27,14 @@ struct Tail {
 
 impl Capture {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(Tail {
-            kept: VecDeque::new(),
-            limit,
-            cut: false,
-        })))
+        Self(Arc::new(Mutex::new(Tail { kept: VecDeque::new(), limit, cut: false })))
     }
 
     /// The captured end as text without control characters, and whether anything before it was dropped.
     pub(crate) fn text(&self) -> (String, bool) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = tail.cut;
-        (
-            printable(&String::from_utf8_lossy(tail.kept.make_contiguous())),
-            cut,
-        )
+        (printable(&String::from_utf8_lossy(tail.kept.make_contiguous())), cut)
     }
 
     fn append(&self, bytes: &[u8]) {
@@ -56,9 +49,17 @@ impl Capture {
 
 /// Without the control characters that could move a terminal's cursor or colour it; line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control() || matches!(character, '\n' | '\t'))
-        .collect()
+    text.chars().filter(|character| !character.is_control() || matches!(character, '\n' | '\t')).collect()
+}
+
+/// A text that a guest or a file chose, for a message: on one line, printable, and at most so many characters.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    let (text, rest) = text.char_indices().nth(most).map_or((text, ""), |(end, _)| (&text[..end], "…"));
+    let line = |character: char| match character {
+        '\n' | '\t' => Some(' '),
+        character => (!character.is_control()).then_some(character),
+    };
+    text.chars().filter_map(line).chain(rest.chars()).collect()
 }
 
 impl IsTerminal for Capture {
@@ -98,11 +99,7 @@ impl Pollable for Capture {
 }
 
 impl AsyncWrite for Capture {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.append(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -111,10 +108,7 @@ impl AsyncWrite for Capture {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(
-        self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
@@ -132,6 +126,12 @@ mod tests {
         assert_eq!(capture.text(), ("lo world".to_owned(), true));
         capture.append(b"a line longer than the limit");
         assert_eq!(capture.text(), ("he limit".to_owned(), true));
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_printable() {
+        assert_eq!(shown("äöü", 3), "äöü");
+        assert_eq!(shown("ä\nö\x1b[2J", 4), "ä ö…");
     }
 
     #[test]

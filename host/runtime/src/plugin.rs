@@ -16,9 +16,7 @@ use crate::host::{Stage, State};
 use crate::invoke::{self, Call, Work};
 use crate::limits::Limits;
 use crate::outcome::{Finished, Outcome};
-use crate::types::{
-    AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision,
-};
+use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
 
 /// How a plugin is to be run.
@@ -34,11 +32,7 @@ pub struct PluginSettings {
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            grants: Grants::default(),
-            timeout: Duration::from_secs(1),
-        }
+        Self { limits: Limits::default(), grants: Grants::default(), timeout: Duration::from_secs(1) }
     }
 }
 
@@ -145,34 +139,15 @@ impl Plugin {
     }
 
     /// Asks what shall become of a job whose attempt has ended badly.
-    pub async fn can_retry(
-        &self,
-        job: Job,
-        cause: FailureCause,
-        call: Call,
-    ) -> Finished<RetryDecision> {
-        call!(
-            self,
-            retry_policy.call_can_retry(job, cause),
-            Stage::CanRetry,
-            call
-        )
+    pub async fn can_retry(&self, job: Job, cause: FailureCause, call: Call) -> Finished<RetryDecision> {
+        call!(self, retry_policy.call_can_retry(job, cause), Stage::CanRetry, call)
     }
 
     /// Asks whether a draft may be stored. A replacement is a valid draft for the same queue; one that is not comes
     /// back as the hook's own error.
-    pub async fn before_push(
-        &self,
-        draft: JobDraft,
-        call: Call,
-    ) -> Finished<Result<PushDecision, String>> {
+    pub async fn before_push(&self, draft: JobDraft, call: Call) -> Finished<Result<PushDecision, String>> {
         let queue = draft.queue.clone();
-        let mut finished = call!(
-            self,
-            before_push.call_before_push(draft),
-            Stage::BeforePush,
-            call
-        );
+        let mut finished = call!(self, before_push.call_before_push(draft), Stage::BeforePush, call);
         if let Outcome::Returned(answer) = &mut finished.outcome
             && let Ok(PushDecision::Replace(draft)) = answer
             && let Some(problem) = replacement_problem(draft, &queue)
@@ -183,17 +158,8 @@ impl Plugin {
     }
 
     /// Asks whether a job may run.
-    pub async fn before_exec(
-        &self,
-        job: Job,
-        call: Call,
-    ) -> Finished<Result<ExecDecision, String>> {
-        call!(
-            self,
-            before_exec.call_before_exec(job),
-            Stage::BeforeExec,
-            call
-        )
+    pub async fn before_exec(&self, job: Job, call: Call) -> Finished<Result<ExecDecision, String>> {
+        call!(self, before_exec.call_before_exec(job), Stage::BeforeExec, call)
     }
 
     /// Tells of an attempt that is done.
@@ -204,19 +170,11 @@ impl Plugin {
         report: AttemptReport,
         call: Call,
     ) -> Finished<Result<(), String>> {
-        call!(
-            self,
-            after_exec.call_after_exec(job, output, report),
-            Stage::AfterExec,
-            call
-        )
+        call!(self, after_exec.call_after_exec(job, output, report), Stage::AfterExec, call)
     }
 
     /// Tells of an attempt that has failed, and of the decision so far; the answer replaces it.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are those of the plugin interface"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "they are those of the plugin interface")]
     pub async fn after_error(
         &self,
         job: Job,
@@ -225,12 +183,7 @@ impl Plugin {
         report: AttemptReport,
         call: Call,
     ) -> Finished<Result<RetryDecision, String>> {
-        call!(
-            self,
-            after_error.call_after_error(job, cause, decision, report),
-            Stage::AfterError,
-            call
-        )
+        call!(self, after_error.call_after_error(job, cause, decision, report), Stage::AfterError, call)
     }
 
     /// Runs the work and holds its result to the limit of output.
@@ -248,10 +201,7 @@ impl Plugin {
         }
         let limit = self.0.settings.limits.output_bytes;
         if finished.usage.bytes_out > limit {
-            let text = format!(
-                "output of {} bytes, at most {limit} are allowed",
-                finished.usage.bytes_out
-            );
+            let text = format!("output of {} bytes, at most {limit} are allowed", finished.usage.bytes_out);
             finished.outcome = Outcome::fault(FailureCause::Limit(text));
         }
         finished
@@ -259,10 +209,7 @@ impl Plugin {
 
     fn without<T>(&self, interface: &str) -> Finished<T> {
         let interface = interface.replace('_', "-");
-        Finished::unbegun(Outcome::Unavailable(format!(
-            "plugin `{}` does not export {interface}",
-            self.0.name
-        )))
+        Finished::unbegun(Outcome::Unavailable(format!("plugin `{}` does not export {interface}", self.0.name)))
     }
 }
 
@@ -293,9 +240,6 @@ fn replacement_problem(draft: &JobDraft, queue: &str) -> Option<String> {
     if draft.queue == queue {
         queues::problem(draft)
     } else {
-        Some(format!(
-            "its queue is `{}`, it must stay `{queue}`",
-            draft.queue
-        ))
+        Some(format!("its queue is `{}`, it must stay `{queue}`", draft.queue))
     }
 }

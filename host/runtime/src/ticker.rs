@@ -17,8 +17,6 @@ pub(crate) fn start(engine: EngineWeak) -> std::io::Result<()> {
             std::thread::sleep(TICK);
         }
     };
-    std::thread::Builder::new()
-        .name("jobhost-epoch".to_owned())
-        .spawn(tick)?;
+    std::thread::Builder::new().name("jobhost-epoch".to_owned()).spawn(tick)?;
     Ok(())
 }

@@ -3,8 +3,7 @@
 use crate::capabilities::queues;
 use crate::limits::bytes;
 use crate::types::{
-    AttemptReport, ExecDecision, Failure, FailureCause, Job, JobDraft, JobError, PushDecision,
-    RetryDecision,
+    AttemptReport, ExecDecision, Failure, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision,
 };
 
 /// Something that holds text.
@@ -48,9 +47,7 @@ impl<T: Weight, E: Weight> Weight for Result<T, E> {
 
 impl Weight for [(String, String)] {
     fn weight(&self) -> u64 {
-        self.iter()
-            .map(|(name, value)| name.weight() + value.weight())
-            .sum()
+        self.iter().map(|(name, value)| name.weight() + value.weight()).sum()
     }
 }
 

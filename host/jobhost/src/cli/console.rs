@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jobhost_queue::{AttemptRecord, Cause};
 use serde_json::{Value, json};
 
-use super::printing::{self, Lines, Printed};
 use super::output::{Output, Paint, harmless, harmless_line, human_duration, local_time};
+use super::printing::{self, Lines, Printed};
 use crate::exit::CliError;
 use crate::worker::events::{Event, Listener, Subject};
 
@@ -52,7 +52,9 @@ impl Console {
                 self.job(job, &text)
             }
             Event::HandedBack(job) => self.job(job, "Handed back, not counted"),
-            Event::Lost(job) => self.job(job, "Lost: its lease has expired or it was removed; nothing of this attempt counts"),
+            Event::Lost(job) => {
+                self.job(job, "Lost: its lease has expired or it was removed; nothing of this attempt counts")
+            }
             Event::Reclaimed { queue, ids } => {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
                 self.worker(&format!("Jobs of a dead worker wait again in {queue}: {}", ids.join(", ")))

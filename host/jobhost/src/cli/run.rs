@@ -39,7 +39,9 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
         _ = signals.next() => return Ok(Exit::Success),
     };
     if host.registry.load().plugins().is_empty() {
-        tracing::warn!("no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml");
+        tracing::warn!(
+            "no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml"
+        );
     }
     let (console, printed) = Console::new(Output::new(global), queues.len() > 1)?;
     let ended = until_stopped(host.worker(queues, Events::to(vec![Arc::new(console)])), until, &mut signals).await;

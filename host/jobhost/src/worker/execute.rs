@@ -179,9 +179,7 @@ impl Attempt {
             ExecDecision::Postpone(delay) => {
                 self.postponed(Duration::from_millis(delay).max(LEAST_POSTPONED), format!("hook {hook}"))
             }
-            ExecDecision::Fail(failure) => {
-                self.failed(FailureCause::Returned(JobError::Temporary(failure))).await
-            }
+            ExecDecision::Fail(failure) => self.failed(FailureCause::Returned(JobError::Temporary(failure))).await,
         }
     }
 
@@ -316,8 +314,12 @@ impl Attempt {
             Outcome::Faulted(fault) => cause::message(&fault.cause),
             Outcome::Unavailable(why) => why,
         };
-        tracing::warn!(plugin = plugin.name(), job.id = self.job.id, reason,
-            "can-retry has failed; the queue's own decision stands");
+        tracing::warn!(
+            plugin = plugin.name(),
+            job.id = self.job.id,
+            reason,
+            "can-retry has failed; the queue's own decision stands"
+        );
         Opinion::None
     }
 

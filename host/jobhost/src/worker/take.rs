@@ -156,7 +156,12 @@ impl Source {
 
     /// Waits for jobs in the background, whenever the last look found none,
     /// and rings `bell` when there may be one. Ends when it is dropped.
-    pub(crate) fn watch(&self, store: Arc<dyn Store>, bell: Arc<Notify>, outage: Outage) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn watch(
+        &self,
+        store: Arc<dyn Store>,
+        bell: Arc<Notify>,
+        outage: Outage,
+    ) -> impl Future<Output = ()> + use<> {
         let (channel, ready, wanted) = (self.channel.clone(), Arc::clone(&self.ready), Arc::clone(&self.wanted));
         async move {
             let mut tries = 0;

@@ -19,9 +19,7 @@ pub(crate) fn problem(grant: &FsGrant) -> Option<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some("no such folder; create it or correct the grant's `host`".to_owned())
         }
-        Err(error) => Some(format!(
-            "{error}; make it readable for this user or remove the grant"
-        )),
+        Err(error) => Some(format!("{error}; make it readable for this user or remove the grant")),
     }
 }
 
@@ -34,13 +32,7 @@ pub(crate) fn open(builder: &mut WasiCtxBuilder, grants: &[FsGrant]) -> Result<(
         };
         builder
             .preopened_dir(Path::new(&grant.host), &grant.guest, permissions)
-            .map_err(|error| {
-                format!(
-                    "granted folder {} (guest `{}`): {error:#}",
-                    grant.host.display(),
-                    grant.guest
-                )
-            })?;
+            .map_err(|error| format!("granted folder {} (guest `{}`): {error:#}", grant.host.display(), grant.guest))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::output::shown;
 use crate::types::JobDraft;
 
 /// Bytes of metadata, names and values together, that a draft may carry.
@@ -11,18 +12,17 @@ const METADATA: usize = 4 << 10;
 /// The host's own metadata begins like this; a guest may not forge it.
 const RESERVED: &str = "jobhost.";
 
+/// Characters of the name of a queue that a message shows; a guest may have made it up.
+pub(crate) const QUEUE_SHOWN: usize = 200;
+
 /// Whether a push to `queue` is granted. The error is the line for the operator, with the configuration that would
 /// allow it.
 pub(crate) fn permit(plugin: &str, granted: &[String], queue: &str) -> Result<(), String> {
     if granted.iter().any(|name| name == queue) {
         return Ok(());
     }
-    let names: Vec<String> = granted
-        .iter()
-        .map(String::as_str)
-        .chain([queue])
-        .map(quoted)
-        .collect();
+    let queue = shown(queue, QUEUE_SHOWN);
+    let names: Vec<String> = granted.iter().map(String::as_str).chain([queue.as_str()]).map(quoted).collect();
     Err(format!(
         "plugin `{plugin}` may not push to the queue `{queue}`; to allow it, set `grants = {{ queues = [{}] }}` under `[plugins.{}]`",
         names.join(", "),
@@ -36,21 +36,14 @@ pub(crate) fn problem(draft: &JobDraft) -> Option<String> {
         return Some("draft without a queue: name one".to_owned());
     }
     if draft.name.is_empty() {
-        return Some(format!(
-            "draft for `{}` without a name: name what is to run",
-            draft.queue
-        ));
+        return Some(format!("draft for `{}` without a name: name what is to run", draft.queue));
     }
     payload_problem(&draft.payload).or_else(|| metadata_problem(draft))
 }
 
 /// Bytes of the texts in a draft.
 pub(crate) fn weight(draft: &JobDraft) -> u64 {
-    let metadata: usize = draft
-        .metadata
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let metadata: usize = draft.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     crate::limits::bytes(draft.queue.len() + draft.name.len() + draft.payload.len() + metadata)
 }
 
@@ -75,23 +68,15 @@ fn payload_problem(payload: &str) -> Option<String> {
 }
 
 fn metadata_problem(draft: &JobDraft) -> Option<String> {
-    let size: usize = draft
-        .metadata
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let size: usize = draft.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > METADATA {
-        return Some(format!(
-            "metadata of {size} bytes, at most {METADATA} are kept"
-        ));
+        return Some(format!("metadata of {size} bytes, at most {METADATA} are kept"));
     }
     draft.metadata.iter().find_map(|(name, _)| {
         if name.is_empty() {
             Some("metadata with an empty name".to_owned())
         } else if name.starts_with(RESERVED) {
-            Some(format!(
-                "metadata `{name}`: names that begin with `{RESERVED}` are the host's"
-            ))
+            Some(format!("metadata `{name}`: names that begin with `{RESERVED}` are the host's"))
         } else {
             None
         }
@@ -100,13 +85,8 @@ fn metadata_problem(draft: &JobDraft) -> Option<String> {
 
 /// A key of TOML, quoted where it has to be.
 fn key(name: &str) -> String {
-    let bare =
-        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        quoted(name)
-    }
+    let bare = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 
 /// A string of TOML. JSON's escapes are a subset of TOML's.
@@ -125,10 +105,7 @@ mod tests {
             payload: payload.to_owned(),
             delay: None,
             ttr: None,
-            metadata: metadata
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            metadata: metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }
     }
 
@@ -143,46 +120,24 @@ mod tests {
                 .to_owned()),
         );
         let odd = permit("my events", &[], "a\"b").unwrap_err();
-        assert!(
-            odd.ends_with(r#"`grants = { queues = ["a\"b"] }` under `[plugins."my events"]`"#),
-            "{odd}"
-        );
+        assert!(odd.ends_with(r#"`grants = { queues = ["a\"b"] }` under `[plugins."my events"]`"#), "{odd}");
     }
 
     #[test]
     fn a_payload_is_empty_or_one_json_object() {
         assert_eq!(problem(&draft("", &[])), None);
         assert_eq!(problem(&draft(r#"{"a": [1, {"b": 1e400}]}"#, &[])), None);
-        assert_eq!(
-            problem(&draft("[1]", &[])).unwrap(),
-            "payload is an array, not a JSON object"
-        );
-        assert!(
-            problem(&draft("{\"a\": 1} x", &[]))
-                .unwrap()
-                .starts_with("payload is not JSON: ")
-        );
-        assert!(
-            problem(&draft("{", &[]))
-                .unwrap()
-                .starts_with("payload is not JSON: ")
-        );
+        assert_eq!(problem(&draft("[1]", &[])).unwrap(), "payload is an array, not a JSON object");
+        assert!(problem(&draft("{\"a\": 1} x", &[])).unwrap().starts_with("payload is not JSON: "));
+        assert!(problem(&draft("{", &[])).unwrap().starts_with("payload is not JSON: "));
     }
 
     #[test]
     fn metadata_is_small_and_leaves_the_hosts_names_alone() {
         assert_eq!(problem(&draft("", &[("tenant", "7")])), None);
         let long = "x".repeat(METADATA);
-        assert!(
-            problem(&draft("", &[("tenant", &long)]))
-                .unwrap()
-                .contains("at most 4096")
-        );
-        assert!(
-            problem(&draft("", &[("jobhost.parent", "1")]))
-                .unwrap()
-                .contains("the host's")
-        );
+        assert!(problem(&draft("", &[("tenant", &long)])).unwrap().contains("at most 4096"));
+        assert!(problem(&draft("", &[("jobhost.parent", "1")])).unwrap().contains("the host's"));
         assert!(problem(&draft("", &[("", "1")])).is_some());
     }
 }

@@ -4,21 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use jobhost_runtime::types::{FailureCause, JobDraft, Level, PushError};
-use jobhost_runtime::{
-    Allocation, Call, CallHost, Engine, EngineSettings, Interrupt, Outcome, Plugin, PluginSettings,
-};
+use jobhost_runtime::types::{FailureCause, JobDraft, Level, PushDecision, PushError};
+use jobhost_runtime::{Allocation, Call, CallHost, Engine, EngineSettings, Interrupt, Outcome, Plugin, PluginSettings};
 
-use crate::harness::{AMPLE, call, call_within, draft, faulted, guest, job, plugin, returned};
+use crate::harness::{AMPLE, call, call_within, draft, faulted, guest, job, plugin, report, returned};
 
 fn engine(calls: u32, pooling: bool) -> Engine {
-    Engine::new(&EngineSettings {
-        calls,
-        hook_calls: 1,
-        pooling,
-        ..EngineSettings::default()
-    })
-    .unwrap()
+    Engine::new(&EngineSettings { calls, hook_calls: 1, pooling, ..EngineSettings::default() }).unwrap()
 }
 
 fn load(engine: &Engine, name: &str) -> Plugin {
@@ -47,10 +39,7 @@ async fn a_call_waits_for_its_slot_and_the_wait_costs_it_no_time() {
         assert_eq!(returned(finished), Ok("1".to_owned()));
         assert!(before.elapsed() >= budget, "it did not wait");
     }
-    assert_eq!(
-        faulted(&holder.await.unwrap()).cause,
-        FailureCause::TimedOut(500)
-    );
+    assert_eq!(faulted(&holder.await.unwrap()).cause, FailureCause::TimedOut(500));
 }
 
 #[tokio::test]
@@ -62,13 +51,44 @@ async fn hooks_run_while_every_slot_of_execute_is_taken() {
     let interrupt = holding.interrupt.clone();
     let holder = tokio::spawn(async move { busy.execute(job(""), holding).await });
     host.heard.notified().await;
-    assert_eq!(
-        returned(policy.get_ttr(draft(r#"{"ttr":9}"#), call().0).await),
-        Some(9)
-    );
+    assert_eq!(returned(policy.get_ttr(draft(r#"{"ttr":9}"#), call().0).await), Some(9));
     assert!(!holder.is_finished());
     interrupt.cancel();
     assert_eq!(holder.await.unwrap().outcome, Outcome::Cancelled);
+}
+
+#[tokio::test]
+async fn a_hook_that_pushes_does_not_wait_for_itself() {
+    /// Asks a before-push hook about each push, as the host of a real call does.
+    struct Asks(Plugin);
+
+    #[async_trait]
+    impl CallHost for Asks {
+        async fn push(&self, drafts: Vec<JobDraft>) -> Result<(), PushError> {
+            for draft in drafts {
+                let decision = self.0.before_push(draft, call().0).await;
+                assert_eq!(returned(decision), Ok(PushDecision::Accept));
+            }
+            Ok(())
+        }
+
+        async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
+            Ok(String::new())
+        }
+
+        fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
+
+        fn log(&self, _level: Level, _message: &str) {}
+    }
+
+    let engine = engine(1, true);
+    let mut settings = PluginSettings::default();
+    settings.grants.queues = vec!["up".to_owned()];
+    let hooks = Plugin::load(&engine, "every-hook", &guest("every-hook"), settings).unwrap();
+    let call =
+        Call { budget: Duration::from_secs(5), host: Arc::new(Asks(hooks.clone())), interrupt: Interrupt::default() };
+    let told = hooks.after_exec(job(r#"{"queue":"up"}"#), "{}".to_owned(), report(), call);
+    assert_eq!(returned(told.await), Ok(()));
 }
 
 #[tokio::test]
@@ -89,10 +109,7 @@ async fn a_cancelled_call_ends_whether_it_computes_or_waits_or_has_not_begun() {
     let (never, _) = call();
     never.interrupt.cancel();
     assert!(never.interrupt.is_cancelled());
-    assert_eq!(
-        plugin("echo").execute(job(""), never).await.outcome,
-        Outcome::Cancelled
-    );
+    assert_eq!(plugin("echo").execute(job(""), never).await.outcome, Outcome::Cancelled);
 }
 
 #[tokio::test]
@@ -137,21 +154,12 @@ async fn a_host_that_panics_during_a_call_takes_nobody_with_it() {
     let engine = engine(1, true);
     let log = load(&engine, "log");
     for _ in 0..3 {
-        let call = Call {
-            budget: AMPLE,
-            host: Arc::new(Panics),
-            interrupt: Interrupt::default(),
-        };
+        let call = Call { budget: AMPLE, host: Arc::new(Panics), interrupt: Interrupt::default() };
         let finished = log.execute(job(r#"{"lines":1}"#), call).await;
-        let Outcome::Unavailable(why) = finished.outcome else {
-            panic!("{finished:?}")
-        };
+        let Outcome::Unavailable(why) = finished.outcome else { panic!("{finished:?}") };
         assert!(why.contains("no room for logs"), "{why}");
     }
-    assert_eq!(
-        returned(log.execute(job(r#"{"lines":1}"#), call().0).await),
-        Ok(String::new())
-    );
+    assert_eq!(returned(log.execute(job(r#"{"lines":1}"#), call().0).await), Ok(String::new()));
 }
 
 #[tokio::test]
@@ -159,14 +167,9 @@ async fn an_engine_without_a_pool_does_the_same() {
     let engine = engine(2, false);
     assert!(matches!(engine.allocation(), Allocation::OnDemand { .. }));
     let echo = load(&engine, "echo");
-    assert_eq!(
-        returned(echo.execute(job("1"), call().0).await),
-        Ok("1".to_owned())
-    );
+    assert_eq!(returned(echo.execute(job("1"), call().0).await), Ok("1".to_owned()));
     let busy = load(&engine, "loop-forever");
-    let finished = busy
-        .execute(job(""), call_within(Duration::from_millis(50)).0)
-        .await;
+    let finished = busy.execute(job(""), call_within(Duration::from_millis(50)).0).await;
     assert!(faulted(&finished).backtrace.is_none());
 }
 
@@ -174,43 +177,27 @@ async fn an_engine_without_a_pool_does_the_same() {
 fn an_engine_whose_pool_does_not_fit_goes_on_without_it_and_says_why() {
     // More address space than any machine has.
     let engine = engine(1_000_000, true);
-    let Allocation::OnDemand { why } = engine.allocation() else {
-        panic!("a pool of petabytes")
-    };
+    let Allocation::OnDemand { why } = engine.allocation() else { panic!("a pool of petabytes") };
     assert!(!why.is_empty());
     assert_eq!(load(&engine, "echo").name(), "echo");
 }
 
 #[test]
 fn an_engine_can_end_within_an_asynchronous_task() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let engine = engine(1, true);
         let echo = load(&engine, "echo");
         drop(engine);
-        assert_eq!(
-            returned(echo.execute(job("1"), call().0).await),
-            Ok("1".to_owned())
-        );
+        assert_eq!(returned(echo.execute(job("1"), call().0).await), Ok("1".to_owned()));
         drop(echo);
     });
 }
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    let error = Engine::new(&EngineSettings {
-        calls: 0,
-        ..EngineSettings::default()
-    })
-    .err()
-    .unwrap();
-    assert_eq!(
-        error.to_string(),
-        "engine setting `calls` is 0; it must be at least 1"
-    );
+    let error = Engine::new(&EngineSettings { calls: 0, ..EngineSettings::default() }).err().unwrap();
+    assert_eq!(error.to_string(), "engine setting `calls` is 0; it must be at least 1");
 }
 
 /// Not a test of anything: `cargo test -p jobhost-runtime -- --ignored --nocapture figures`.
@@ -225,11 +212,7 @@ async fn figures() {
         times.push(began.elapsed());
     }
     times.sort_unstable();
-    println!(
-        "echo: median {:?}, p99 {:?}",
-        times[times.len() / 2],
-        times[times.len() * 99 / 100]
-    );
+    println!("echo: median {:?}, p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
     for name in ["loop-forever", "sleep-forever"] {
         let plugin = plugin(name);
         let budget = Duration::from_millis(100);
@@ -240,9 +223,6 @@ async fn figures() {
             late.push(finished.usage.duration.saturating_sub(budget));
         }
         late.sort_unstable();
-        println!(
-            "{name}: late by {:?} (median), {:?} (most)",
-            late[25], late[49]
-        );
+        println!("{name}: late by {:?} (median), {:?} (most)", late[25], late[49]);
     }
 }

@@ -21,43 +21,26 @@ mod push_follow_up {
             settings.grants.queues = vec!["upload-asset".to_owned()];
         });
         let (call, host) = call();
-        let finished = plugin
-            .execute(
-                job(r#"{"queue":"upload-asset","payload":"{\"size\":3}"}"#),
-                call,
-            )
-            .await;
+        let finished = plugin.execute(job(r#"{"queue":"upload-asset","payload":"{\"size\":3}"}"#), call).await;
         assert_eq!(returned(finished), Ok("\"pushed\"".to_owned()));
         let pushed = host.pushed.lock().unwrap();
         assert_eq!(pushed.len(), 1);
-        assert_eq!(
-            (pushed[0].queue.as_str(), pushed[0].payload.as_str()),
-            ("upload-asset", r#"{"size":3}"#)
-        );
-        assert_eq!(
-            pushed[0].metadata,
-            [("parent".to_owned(), "cpa/7".to_owned())]
-        );
+        assert_eq!((pushed[0].queue.as_str(), pushed[0].payload.as_str()), ("upload-asset", r#"{"size":3}"#));
+        assert_eq!(pushed[0].metadata, [("parent".to_owned(), "cpa/7".to_owned())]);
         assert!(host.logged.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn a_push_that_is_not_granted_is_denied_and_the_log_says_what_would_allow_it() {
         let (call, host) = call();
-        let finished = plugin("push-follow-up")
-            .execute(job(r#"{"queue":"upload-asset"}"#), call)
-            .await;
+        let finished = plugin("push-follow-up").execute(job(r#"{"queue":"upload-asset"}"#), call).await;
         let (_, message) = failure(returned(finished));
-        assert!(
-            message.contains("Denied") && message.contains("`upload-asset` is not granted"),
-            "{message}"
-        );
+        assert!(message.contains("Denied") && message.contains("`upload-asset` is not granted"), "{message}");
         assert!(host.pushed.lock().unwrap().is_empty());
         let logged = host.logged.lock().unwrap();
         assert_eq!(logged.len(), 1);
         assert_eq!(logged[0].0, Level::Warn);
-        let advice =
-            r#"set `grants = { queues = ["upload-asset"] }` under `[plugins.push-follow-up]`"#;
+        let advice = r#"set `grants = { queues = ["upload-asset"] }` under `[plugins.push-follow-up]`"#;
         assert!(logged[0].1.contains(advice), "{}", logged[0].1);
     }
 
@@ -67,15 +50,35 @@ mod push_follow_up {
             settings.grants.queues = vec!["a".to_owned()];
         });
         let (call, host) = call();
-        let finished = plugin
-            .execute(job(r#"{"queue":"a","payload":"[1]"}"#), call)
-            .await;
+        let finished = plugin.execute(job(r#"{"queue":"a","payload":"[1]"}"#), call).await;
         let (_, message) = failure(returned(finished));
-        assert!(
-            message.contains("Invalid") && message.contains("an array"),
-            "{message}"
-        );
+        assert!(message.contains("Invalid") && message.contains("an array"), "{message}");
         assert!(host.pushed.lock().unwrap().is_empty());
+    }
+}
+
+mod push_denied {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_operator_is_told_of_a_few_queues_once_each_and_in_few_words() {
+        let (call, host) = call();
+        let finished = plugin("push-denied").execute(job(r#"{"length":10000}"#), call).await;
+        let longest: usize = returned(finished).unwrap().parse().unwrap();
+        assert!(longest < 1_000, "{longest}");
+        let logged = host.logged.lock().unwrap();
+        assert_eq!(logged.len(), 1, "the names differ only in what is not shown");
+        assert!(logged[0].1.len() < 1_000, "{}", logged[0].1.len());
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_tries_one_queue_after_the_other_does_not_flood_the_log() {
+        let (call, host) = call();
+        let finished = plugin("push-denied").execute(job(r#"{"length":1}"#), call).await;
+        returned(finished).unwrap();
+        let logged = host.logged.lock().unwrap();
+        assert_eq!(logged.len(), 16);
+        assert!(logged[15].1.contains("queue `15`"), "{}", logged[15].1);
     }
 }
 
@@ -88,9 +91,7 @@ mod push_now {
             settings.grants.queues = vec!["upload-asset".to_owned(), "gone".to_owned()];
         });
         let (first, host) = call();
-        let finished = plugin
-            .execute(job(r#"{"queue":"upload-asset"}"#), first)
-            .await;
+        let finished = plugin.execute(job(r#"{"queue":"upload-asset"}"#), first).await;
         assert_eq!(returned(finished), Ok("\"42\"".to_owned()));
         assert_eq!(host.pushed_now.lock().unwrap().len(), 1);
         let (second, _) = call();
@@ -109,15 +110,10 @@ mod push_flood {
             settings.limits.pushes = 25;
         });
         let (call, host) = call();
-        let finished = plugin
-            .execute(job(r#"{"queue":"a","batch":10,"payload":"{}"}"#), call)
-            .await;
+        let finished = plugin.execute(job(r#"{"queue":"a","batch":10,"payload":"{}"}"#), call).await;
         let (taken, why) = failure(returned(finished));
         assert_eq!(taken, "20");
-        assert!(
-            why.contains("too many pushes in one call: 5 more are allowed"),
-            "{why}"
-        );
+        assert!(why.contains("too many pushes in one call: 5 more are allowed"), "{why}");
         assert_eq!(host.pushed.lock().unwrap().len(), 20);
     }
 
@@ -128,12 +124,7 @@ mod push_flood {
             settings.limits.push_bytes = 1_000;
         });
         let (call, host) = call();
-        let finished = plugin
-            .execute(
-                job(r#"{"queue":"a","batch":1,"payload":"{\"a\":1}"}"#),
-                call,
-            )
-            .await;
+        let finished = plugin.execute(job(r#"{"queue":"a","batch":1,"payload":"{\"a\":1}"}"#), call).await;
         let (taken, why) = failure(returned(finished));
         assert!(why.contains("too many bytes pushed"), "{why}");
         // A draft is its queue, its name and its payload here: 1 + 5 + 7 bytes.
@@ -149,18 +140,9 @@ mod progress {
     async fn notes_are_printable_and_cut_between_characters() {
         let plugin = plugin_with("progress", |settings| settings.limits.note_bytes = 11);
         let (call, host) = call();
-        assert_eq!(
-            returned(plugin.execute(job(r#"{"note":100}"#), call).await),
-            Ok(String::new())
-        );
+        assert_eq!(returned(plugin.execute(job(r#"{"note":100}"#), call).await), Ok(String::new()));
         let progress = host.progress.lock().unwrap();
-        assert_eq!(
-            progress[..],
-            [
-                (1, None, "begun[2J".to_owned()),
-                (2, Some(3), "äääää".to_owned())
-            ]
-        );
+        assert_eq!(progress[..], [(1, None, "begun[2J".to_owned()), (2, Some(3), "äääää".to_owned())]);
     }
 }
 
@@ -170,19 +152,9 @@ mod log {
     #[tokio::test]
     async fn lines_arrive_with_their_level_and_without_control_characters() {
         let (call, host) = call();
-        assert_eq!(
-            returned(plugin("log").execute(job(r#"{"lines":1}"#), call).await),
-            Ok(String::new())
-        );
+        assert_eq!(returned(plugin("log").execute(job(r#"{"lines":1}"#), call).await), Ok(String::new()));
         let logged = host.logged.lock().unwrap();
-        let levels = [
-            Level::Trace,
-            Level::Debug,
-            Level::Info,
-            Level::Warn,
-            Level::Error,
-            Level::Info,
-        ];
+        let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Info];
         assert_eq!(logged.iter().map(|line| line.0).collect::<Vec<_>>(), levels);
         assert_eq!(logged[4].1, "at Level::Error[0m");
     }
@@ -191,10 +163,7 @@ mod log {
     async fn too_many_lines_are_dropped_with_one_word_about_it() {
         let plugin = plugin_with("log", |settings| settings.limits.log_lines = 10);
         let (call, host) = call();
-        assert_eq!(
-            returned(plugin.execute(job(r#"{"lines":500}"#), call).await),
-            Ok(String::new())
-        );
+        assert_eq!(returned(plugin.execute(job(r#"{"lines":500}"#), call).await), Ok(String::new()));
         let logged = host.logged.lock().unwrap();
         assert_eq!(logged.len(), 10);
         assert!(logged[8].1.starts_with("line "), "{logged:?}");

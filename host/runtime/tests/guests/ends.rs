@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use jobhost_runtime::types::FailureCause;
+use jobhost_runtime::{Plugin, PluginSettings};
 
-use crate::harness::{call, call_within, execute, faulted, job, plugin, plugin_with};
+use crate::harness::{call, call_within, engine, execute, faulted, job, plugin, plugin_with};
 
 mod trap {
     use super::*;
@@ -13,27 +14,28 @@ mod trap {
     async fn the_panic_is_on_stderr_and_the_stack_in_the_backtrace() {
         let finished = execute("trap", "7").await;
         let fault = faulted(&finished);
-        let FailureCause::Trapped(text) = &fault.cause else {
-            panic!("{fault:?}")
-        };
+        let FailureCause::Trapped(text) = &fault.cause else { panic!("{fault:?}") };
         assert!(text.contains("unreachable"), "{text}");
-        assert!(
-            finished.usage.stderr.contains("no handler for 7"),
-            "{}",
-            finished.usage.stderr
-        );
+        assert!(finished.usage.stderr.contains("no handler for 7"), "{}", finished.usage.stderr);
         let backtrace = fault.backtrace.as_deref().unwrap();
-        assert!(
-            backtrace
-                .lines()
-                .next()
-                .unwrap()
-                .trim_start()
-                .starts_with("0: "),
-            "{backtrace}"
-        );
+        assert!(backtrace.lines().next().unwrap().trim_start().starts_with("0: "), "{backtrace}");
         assert!(backtrace.contains("execute"), "{backtrace}");
     }
+}
+
+#[tokio::test]
+async fn the_names_in_a_backtrace_are_short_and_printable() {
+    let name = format!("evil\\1b[2J\\0a  0: {}", "x".repeat(5_000));
+    let text = include_str!("handler.wat")
+        .replace(r#"(func (export "execute")"#, &format!(r#"(func $"{name}" (export "execute")"#))
+        .replace("i32.const 1024)", "unreachable)");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
+    let plugin = Plugin::load(engine(), "evil", file.path(), PluginSettings::default()).unwrap();
+    let finished = plugin.execute(job(""), call().0).await;
+    let backtrace = faulted(&finished).backtrace.as_deref().unwrap();
+    assert!(backtrace.contains("evil[2J   0: xxx"), "{backtrace}");
+    assert!(backtrace.len() < 2_000 && backtrace.lines().count() == 1, "{backtrace}");
 }
 
 mod divide_by_zero {
@@ -43,11 +45,7 @@ mod divide_by_zero {
     async fn it_is_a_trap_with_rusts_own_words() {
         let finished = execute("divide-by-zero", "x").await;
         assert!(matches!(faulted(&finished).cause, FailureCause::Trapped(_)));
-        assert!(
-            finished.usage.stderr.contains("attempt to divide by zero"),
-            "{}",
-            finished.usage.stderr
-        );
+        assert!(finished.usage.stderr.contains("attempt to divide by zero"), "{}", finished.usage.stderr);
     }
 }
 
@@ -57,9 +55,7 @@ mod stack_overflow {
     #[tokio::test]
     async fn it_ends_the_guest_and_not_the_host() {
         let finished = execute("stack-overflow", "").await;
-        let FailureCause::Trapped(text) = &faulted(&finished).cause else {
-            panic!("{finished:?}")
-        };
+        let FailureCause::Trapped(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
         assert!(text.contains("stack"), "{text}");
         assert!(faulted(&finished).backtrace.is_some());
     }
@@ -71,10 +67,7 @@ mod exit {
     #[tokio::test]
     async fn its_status_is_the_cause() {
         // WASI 0.2 knows success and failure alone; what remains of 3 is 1.
-        assert_eq!(
-            faulted(&execute("exit", "").await).cause,
-            FailureCause::Exited(1)
-        );
+        assert_eq!(faulted(&execute("exit", "").await).cause, FailureCause::Exited(1));
     }
 }
 
@@ -84,13 +77,8 @@ mod odd_output {
     #[tokio::test]
     async fn output_that_is_not_json_names_the_place() {
         let finished = execute("odd-output", "").await;
-        let FailureCause::Other(text) = &faulted(&finished).cause else {
-            panic!("{finished:?}")
-        };
-        assert!(
-            text.starts_with("output: not JSON: ") && text.contains("line 2"),
-            "{text}"
-        );
+        let FailureCause::Other(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
+        assert!(text.starts_with("output: not JSON: ") && text.contains("line 2"), "{text}");
     }
 }
 
@@ -105,11 +93,7 @@ mod loop_forever {
         let finished = plugin.execute(job(""), call_within(budget).0).await;
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(200));
         assert!(finished.usage.duration >= budget);
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
@@ -126,11 +110,7 @@ mod loop_forever {
         let calls: Vec<_> = (0..8)
             .map(|_| {
                 let plugin = plugin.clone();
-                tokio::spawn(async move {
-                    plugin
-                        .execute(job(""), call_within(Duration::from_millis(500)).0)
-                        .await
-                })
+                tokio::spawn(async move { plugin.execute(job(""), call_within(Duration::from_millis(500)).0).await })
             })
             .collect();
         // This runs on the one thread of the test's own runtime.
@@ -141,10 +121,7 @@ mod loop_forever {
         }
         assert!(beats >= 10, "{beats}");
         for call in calls {
-            assert_eq!(
-                faulted(&call.await.unwrap()).cause,
-                FailureCause::TimedOut(500)
-            );
+            assert_eq!(faulted(&call.await.unwrap()).cause, FailureCause::TimedOut(500));
         }
     }
 }
@@ -160,10 +137,6 @@ mod sleep_forever {
         let finished = plugin.execute(job(""), call_within(budget).0).await;
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(200));
         assert!(finished.usage.duration >= budget);
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
 }

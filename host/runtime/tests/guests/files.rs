@@ -10,11 +10,7 @@ use crate::harness::{call, job, plugin_with, returned};
 /// A guest with `folder` at `/in`.
 fn granted(name: &str, folder: &Path, mode: FsMode) -> Plugin {
     plugin_with(name, |settings| {
-        settings.grants.fs = vec![FsGrant {
-            host: folder.to_owned(),
-            guest: "/in".to_owned(),
-            mode,
-        }];
+        settings.grants.fs = vec![FsGrant { host: folder.to_owned(), guest: "/in".to_owned(), mode }];
     })
 }
 
@@ -44,14 +40,8 @@ mod read_file {
     async fn what_is_in_a_granted_folder_can_be_read() {
         let (_root, inside) = folders();
         let plugin = granted("read-file", &inside, FsMode::ReadOnly);
-        assert_eq!(
-            run(&plugin, r#"{"path":"/in/file"}"#).await,
-            Ok("\"public\"".to_owned())
-        );
-        assert_eq!(
-            run(&plugin, r#"{"path":"/in/absent"}"#).await,
-            Err("NotFound".to_owned())
-        );
+        assert_eq!(run(&plugin, r#"{"path":"/in/file"}"#).await, Ok("\"public\"".to_owned()));
+        assert_eq!(run(&plugin, r#"{"path":"/in/absent"}"#).await, Err("NotFound".to_owned()));
     }
 
     #[tokio::test]
@@ -61,14 +51,7 @@ mod read_file {
         std::os::unix::fs::symlink(root.path().join("secret"), inside.join("absolute")).unwrap();
         std::os::unix::fs::symlink("..", inside.join("up")).unwrap();
         let plugin = granted("read-file", &inside, FsMode::ReadWrite);
-        for path in [
-            "/in/../secret",
-            "/in/relative",
-            "/in/absolute",
-            "/in/up/secret",
-            "/secret",
-            "/etc/passwd",
-        ] {
+        for path in ["/in/../secret", "/in/relative", "/in/absolute", "/in/up/secret", "/secret", "/etc/passwd"] {
             let seen = run(&plugin, &format!(r#"{{"path":"{path}"}}"#)).await;
             assert!(seen.is_err(), "{path}: {seen:?}");
         }
@@ -79,14 +62,9 @@ mod read_file {
         let (root, inside) = folders();
         let plugin = granted("read-file", &inside, FsMode::ReadOnly);
         std::fs::remove_dir_all(root.path()).unwrap();
-        let finished = plugin
-            .execute(job(r#"{"path":"/in/file"}"#), call().0)
-            .await;
+        let finished = plugin.execute(job(r#"{"path":"/in/file"}"#), call().0).await;
         let text = format!("{:?}", finished.outcome);
-        assert!(
-            text.starts_with("Unavailable") && text.contains("/inside (guest `/in`)"),
-            "{text}"
-        );
+        assert!(text.starts_with("Unavailable") && text.contains("/inside (guest `/in`)"), "{text}");
     }
 }
 
@@ -97,14 +75,8 @@ mod write_file {
     async fn a_folder_granted_for_writing_takes_files() {
         let (_root, inside) = folders();
         let plugin = granted("write-file", &inside, FsMode::ReadWrite);
-        assert_eq!(
-            run(&plugin, r#"{"path":"/in/new","text":"hello"}"#).await,
-            Ok(String::new())
-        );
-        assert_eq!(
-            std::fs::read_to_string(inside.join("new")).unwrap(),
-            "hello"
-        );
+        assert_eq!(run(&plugin, r#"{"path":"/in/new","text":"hello"}"#).await, Ok(String::new()));
+        assert_eq!(std::fs::read_to_string(inside.join("new")).unwrap(), "hello");
     }
 
     #[tokio::test]
@@ -113,16 +85,9 @@ mod write_file {
         let plugin = granted("write-file", &inside, FsMode::ReadOnly);
         for path in ["/in/new", "/in/file"] {
             let payload = format!(r#"{{"path":"{path}","text":"hello"}}"#);
-            assert_eq!(
-                run(&plugin, &payload).await,
-                Err("PermissionDenied".to_owned()),
-                "{path}"
-            );
+            assert_eq!(run(&plugin, &payload).await, Err("PermissionDenied".to_owned()), "{path}");
         }
-        assert_eq!(
-            std::fs::read_to_string(inside.join("file")).unwrap(),
-            "\"public\""
-        );
+        assert_eq!(std::fs::read_to_string(inside.join("file")).unwrap(), "\"public\"");
         assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 1);
     }
 
@@ -135,10 +100,7 @@ mod write_file {
             let written = run(&plugin, &format!(r#"{{"path":"{path}","text":"hello"}}"#)).await;
             assert!(written.is_err(), "{path}: {written:?}");
         }
-        assert_eq!(
-            std::fs::read_to_string(root.path().join("secret")).unwrap(),
-            "\"secret\""
-        );
+        assert_eq!(std::fs::read_to_string(root.path().join("secret")).unwrap(), "\"secret\"");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
     }
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jobhost_runtime::types::{AttemptReport, FailureCause, Job, JobDraft, Level, PushError};
 use jobhost_runtime::{
-    Call, CallHost, Engine, EngineSettings, Fault, Finished, Interrupt, Outcome, Plugin,
-    PluginSettings,
+    Call, CallHost, Engine, EngineSettings, Fault, Finished, Interrupt, Outcome, Plugin, PluginSettings,
 };
 
 /// Enough for every guest that comes to an end by itself, on a busy machine too.
@@ -27,58 +26,34 @@ pub(crate) fn guest(name: &str) -> PathBuf {
     let release = guests_folder().join("target/wasm32-wasip2/release");
     // A library's file has underscores, a program's has its name.
     let library = release.join(format!("{}.wasm", name.replace('-', "_")));
-    if library.exists() {
-        library
-    } else {
-        release.join(format!("{name}.wasm"))
-    }
+    if library.exists() { library } else { release.join(format!("{name}.wasm")) }
 }
 
 fn build() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(guests_folder())
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--target",
-            "wasm32-wasip2",
-            "--target-dir",
-            "target",
-        ])
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--target-dir", "target"])
         // Flags meant for the host would replace those of the guests' own configuration.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status()
         .unwrap();
-    assert!(
-        built.success(),
-        "the guests do not build; see the messages above, or run `cargo xtask plugins`"
-    );
+    assert!(built.success(), "the guests do not build; see the messages above, or run `cargo xtask plugins`");
 }
 
 /// One engine for all tests that need nothing special.
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        Engine::new(&EngineSettings {
-            calls: 8,
-            hook_calls: 8,
-            ..EngineSettings::default()
-        })
-        .unwrap()
-    })
+    ENGINE
+        .get_or_init(|| Engine::new(&EngineSettings { calls: 8, hook_calls: 8, ..EngineSettings::default() }).unwrap())
 }
 
 /// A guest, loaded as it is by default, once for all tests.
 pub(crate) fn plugin(name: &str) -> Plugin {
     static LOADED: Mutex<BTreeMap<String, Plugin>> = Mutex::new(BTreeMap::new());
     let mut loaded = LOADED.lock().unwrap();
-    loaded
-        .entry(name.to_owned())
-        .or_insert_with(|| plugin_with(name, |_| ()))
-        .clone()
+    loaded.entry(name.to_owned()).or_insert_with(|| plugin_with(name, |_| ())).clone()
 }
 
 /// A guest, loaded with changed settings.
@@ -128,12 +103,7 @@ pub(crate) fn draft(payload: &str) -> JobDraft {
 }
 
 pub(crate) fn report() -> AttemptReport {
-    AttemptReport {
-        waited: None,
-        duration: 12,
-        peak_memory: 1_048_576,
-        plugin_digest: "sha256:ab".to_owned(),
-    }
+    AttemptReport { waited: None, duration: 12, peak_memory: 1_048_576, plugin_digest: "sha256:ab".to_owned() }
 }
 
 /// A call with ample time and a host that records.
@@ -145,14 +115,7 @@ pub(crate) fn call() -> (Call, Arc<Recorder>) {
 pub(crate) fn call_within(budget: Duration) -> (Call, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let host: Arc<dyn CallHost> = Arc::clone(&recorder) as _;
-    (
-        Call {
-            budget,
-            host,
-            interrupt: Interrupt::default(),
-        },
-        recorder,
-    )
+    (Call { budget, host, interrupt: Interrupt::default() }, recorder)
 }
 
 /// What the guest answered; every other end fails the test.
@@ -183,10 +146,7 @@ pub(crate) fn limit<T: std::fmt::Debug>(finished: &Finished<T>) -> &str {
 }
 
 /// Runs `execute` of a guest that is loaded as it is by default.
-pub(crate) async fn execute(
-    name: &str,
-    payload: &str,
-) -> Finished<Result<String, jobhost_runtime::types::JobError>> {
+pub(crate) async fn execute(name: &str, payload: &str) -> Finished<Result<String, jobhost_runtime::types::JobError>> {
     plugin(name).execute(job(payload), call().0).await
 }
 
@@ -217,17 +177,11 @@ impl CallHost for Recorder {
     }
 
     fn progress(&self, done: u32, total: Option<u32>, note: &str) {
-        self.progress
-            .lock()
-            .unwrap()
-            .push((done, total, note.to_owned()));
+        self.progress.lock().unwrap().push((done, total, note.to_owned()));
     }
 
     fn log(&self, level: Level, message: &str) {
-        self.logged
-            .lock()
-            .unwrap()
-            .push((level, message.to_owned()));
+        self.logged.lock().unwrap().push((level, message.to_owned()));
         self.heard.notify_one();
     }
 }

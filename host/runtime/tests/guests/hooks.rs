@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use jobhost_runtime::types::{ExecDecision, FailureCause, Level, PushDecision, RetryDecision};
 
-use crate::harness::{
-    call, call_within, draft, faulted, job, plugin, plugin_with, report, returned,
-};
+use crate::harness::{call, call_within, draft, faulted, job, plugin, plugin_with, report, returned};
 
 mod policy {
     use super::*;
@@ -14,45 +12,25 @@ mod policy {
     #[tokio::test]
     async fn get_ttr_answers_seconds_or_nothing() {
         let plugin = plugin("policy");
-        assert!(
-            plugin.exports().handler
-                && plugin.exports().time_to_run
-                && plugin.exports().retry_policy
-        );
-        assert_eq!(
-            returned(plugin.get_ttr(draft(r#"{"ttr":90}"#), call().0).await),
-            Some(90)
-        );
+        assert!(plugin.exports().handler && plugin.exports().time_to_run && plugin.exports().retry_policy);
+        assert_eq!(returned(plugin.get_ttr(draft(r#"{"ttr":90}"#), call().0).await), Some(90));
         assert_eq!(returned(plugin.get_ttr(draft(""), call().0).await), None);
     }
 
     #[tokio::test]
     async fn get_ttr_that_never_ends_is_ended() {
         let short = call_within(Duration::from_millis(50)).0;
-        let finished = plugin("policy")
-            .get_ttr(draft(r#"{"ttr":"loop"}"#), short)
-            .await;
+        let finished = plugin("policy").get_ttr(draft(r#"{"ttr":"loop"}"#), short).await;
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(50));
     }
 
     #[tokio::test]
     async fn can_retry_hears_the_cause_and_decides() {
         let plugin = plugin("policy");
-        let ask = async |payload: &str, cause| {
-            returned(plugin.can_retry(job(payload), cause, call().0).await)
-        };
-        assert_eq!(
-            ask(r#"{"retry":"retry"}"#, FailureCause::Unhandled).await,
-            RetryDecision::Retry
-        );
-        assert_eq!(
-            ask(r#"{"retry":"500"}"#, FailureCause::Unhandled).await,
-            RetryDecision::RetryAfter(500)
-        );
-        assert_eq!(
-            ask(r#"{"retry":"?"}"#, FailureCause::Unhandled).await,
-            RetryDecision::Unchanged
-        );
+        let ask = async |payload: &str, cause| returned(plugin.can_retry(job(payload), cause, call().0).await);
+        assert_eq!(ask(r#"{"retry":"retry"}"#, FailureCause::Unhandled).await, RetryDecision::Retry);
+        assert_eq!(ask(r#"{"retry":"500"}"#, FailureCause::Unhandled).await, RetryDecision::RetryAfter(500));
+        assert_eq!(ask(r#"{"retry":"?"}"#, FailureCause::Unhandled).await, RetryDecision::Unchanged);
         let RetryDecision::GiveUp(reason) = ask("", FailureCause::TimedOut(1_000)).await else {
             panic!("not given up");
         };
@@ -65,21 +43,10 @@ mod policy {
             settings.grants.queues = vec!["any".to_owned()];
         });
         let (first, host) = call();
-        assert_eq!(
-            returned(
-                plugin
-                    .get_ttr(draft(r#"{"ttr":"push"}"#), first.clone())
-                    .await
-            ),
-            Some(403)
-        );
-        let decision = plugin
-            .can_retry(job(r#"{"retry":"push"}"#), FailureCause::Unhandled, first)
-            .await;
+        assert_eq!(returned(plugin.get_ttr(draft(r#"{"ttr":"push"}"#), first.clone()).await), Some(403));
+        let decision = plugin.can_retry(job(r#"{"retry":"push"}"#), FailureCause::Unhandled, first).await;
         assert_eq!(returned(decision), RetryDecision::RetryAfter(403));
-        assert!(
-            host.pushed.lock().unwrap().is_empty() && host.pushed_now.lock().unwrap().is_empty()
-        );
+        assert!(host.pushed.lock().unwrap().is_empty() && host.pushed_now.lock().unwrap().is_empty());
     }
 }
 
@@ -90,39 +57,25 @@ mod every_hook {
     async fn before_push_accepts_replaces_and_rejects() {
         let plugin = plugin("every-hook");
         assert!(plugin.exports().hook() && !plugin.exports().handler);
-        let ask =
-            async |payload: &str| returned(plugin.before_push(draft(payload), call().0).await);
+        let ask = async |payload: &str| returned(plugin.before_push(draft(payload), call().0).await);
         assert_eq!(ask("").await, Ok(PushDecision::Accept));
         let Ok(PushDecision::Replace(replacement)) = ask(r#"{"answer":"replace"}"#).await else {
             panic!("not replaced");
         };
-        assert_eq!(
-            (replacement.payload.as_str(), replacement.ttr),
-            (r#"{"replaced":true}"#, Some(7))
-        );
+        assert_eq!((replacement.payload.as_str(), replacement.ttr), (r#"{"replaced":true}"#, Some(7)));
         let rejected = Ok(PushDecision::Reject("no CopyAssetJob today".to_owned()));
         assert_eq!(ask(r#"{"answer":"reject"}"#).await, rejected);
-        assert_eq!(
-            ask(r#"{"answer":"fail"}"#).await,
-            Err("the hook is broken".to_owned())
-        );
+        assert_eq!(ask(r#"{"answer":"fail"}"#).await, Err("the hook is broken".to_owned()));
     }
 
     #[tokio::test]
     async fn a_replacement_that_cannot_be_stored_is_the_hooks_error() {
         let plugin = plugin("every-hook");
-        let ask =
-            async |payload: &str| returned(plugin.before_push(draft(payload), call().0).await);
+        let ask = async |payload: &str| returned(plugin.before_push(draft(payload), call().0).await);
         let elsewhere = "replacement: its queue is `elsewhere`, it must stay `copy-asset`";
-        assert_eq!(
-            ask(r#"{"answer":"elsewhere"}"#).await,
-            Err(elsewhere.to_owned())
-        );
+        assert_eq!(ask(r#"{"answer":"elsewhere"}"#).await, Err(elsewhere.to_owned()));
         let garbage = ask(r#"{"answer":"garbage"}"#).await.unwrap_err();
-        assert!(
-            garbage.starts_with("replacement: payload is not JSON: "),
-            "{garbage}"
-        );
+        assert!(garbage.starts_with("replacement: payload is not JSON: "), "{garbage}");
     }
 
     #[tokio::test]
@@ -131,16 +84,8 @@ mod every_hook {
             settings.grants.queues = vec!["any".to_owned()];
         });
         let (call, host) = call();
-        let answer = returned(
-            plugin
-                .before_push(draft(r#"{"answer":"push"}"#), call)
-                .await,
-        )
-        .unwrap_err();
-        assert!(
-            answer.contains("Denied") && answer.contains("from within before-push"),
-            "{answer}"
-        );
+        let answer = returned(plugin.before_push(draft(r#"{"answer":"push"}"#), call).await).unwrap_err();
+        assert!(answer.contains("Denied") && answer.contains("from within before-push"), "{answer}");
         assert!(host.pushed.lock().unwrap().is_empty());
     }
 
@@ -149,22 +94,11 @@ mod every_hook {
         let plugin = plugin("every-hook");
         let ask = async |payload: &str| returned(plugin.before_exec(job(payload), call().0).await);
         assert_eq!(ask("").await, Ok(ExecDecision::Proceed));
-        assert_eq!(
-            ask(r#"{"answer":"skip"}"#).await,
-            Ok(ExecDecision::Skip("seen before".to_owned()))
-        );
-        assert_eq!(
-            ask(r#"{"answer":"postpone"}"#).await,
-            Ok(ExecDecision::Postpone(2_000))
-        );
-        let Ok(ExecDecision::Fail(failure)) = ask(r#"{"answer":"fail"}"#).await else {
-            panic!("not failed")
-        };
+        assert_eq!(ask(r#"{"answer":"skip"}"#).await, Ok(ExecDecision::Skip("seen before".to_owned())));
+        assert_eq!(ask(r#"{"answer":"postpone"}"#).await, Ok(ExecDecision::Postpone(2_000)));
+        let Ok(ExecDecision::Fail(failure)) = ask(r#"{"answer":"fail"}"#).await else { panic!("not failed") };
         assert_eq!(failure.code, "35020");
-        assert_eq!(
-            ask(r#"{"answer":"broken"}"#).await,
-            Err("the hook is broken".to_owned())
-        );
+        assert_eq!(ask(r#"{"answer":"broken"}"#).await, Err("the hook is broken".to_owned()));
         let short = call_within(Duration::from_millis(50)).0;
         let finished = plugin.before_exec(job(r#"{"answer":"loop"}"#), short).await;
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(50));
@@ -176,14 +110,7 @@ mod every_hook {
             settings.grants.queues = vec!["up".to_owned()];
         });
         let (call, host) = call();
-        let finished = plugin
-            .after_exec(
-                job(r#"{"queue":"up"}"#),
-                r#"{"size":3}"#.to_owned(),
-                report(),
-                call,
-            )
-            .await;
+        let finished = plugin.after_exec(job(r#"{"queue":"up"}"#), r#"{"size":3}"#.to_owned(), report(), call).await;
         assert_eq!(returned(finished), Ok(()));
         let told = (Level::Info, r#"{"size":3} 1048576 sha256:ab"#.to_owned());
         assert_eq!(host.logged.lock().unwrap()[..], [told]);
@@ -194,25 +121,11 @@ mod every_hook {
     async fn after_error_has_the_last_word() {
         let plugin = plugin("every-hook");
         let ask = async |payload: &str, decision| {
-            plugin
-                .after_error(
-                    job(payload),
-                    FailureCause::Exited(3),
-                    decision,
-                    report(),
-                    call().0,
-                )
-                .await
+            plugin.after_error(job(payload), FailureCause::Exited(3), decision, report(), call().0).await
         };
         let give_up = || RetryDecision::GiveUp("attempts".to_owned());
-        assert_eq!(
-            returned(ask("", give_up()).await),
-            Ok(RetryDecision::Unchanged)
-        );
-        assert_eq!(
-            returned(ask(r#"{"answer":"retry"}"#, give_up()).await),
-            Ok(RetryDecision::RetryAfter(250))
-        );
+        assert_eq!(returned(ask("", give_up()).await), Ok(RetryDecision::Unchanged));
+        assert_eq!(returned(ask(r#"{"answer":"retry"}"#, give_up()).await), Ok(RetryDecision::RetryAfter(250)));
         let Ok(RetryDecision::GiveUp(why)) =
             returned(ask(r#"{"answer":"give-up"}"#, RetryDecision::RetryAfter(1)).await)
         else {
@@ -224,67 +137,6 @@ mod every_hook {
     }
 }
 
-mod slots {
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
-    use jobhost_runtime::types::{JobDraft, PushError};
-    use jobhost_runtime::{
-        Call, CallHost, Engine, EngineSettings, Interrupt, Plugin, PluginSettings,
-    };
-
-    use super::*;
-    use crate::harness::guest;
-
-    /// Asks a before-push hook about each push, as a host with hooks does.
-    struct Asking(Plugin);
-
-    #[async_trait]
-    impl CallHost for Asking {
-        async fn push(&self, drafts: Vec<JobDraft>) -> Result<(), PushError> {
-            for draft in drafts {
-                returned(self.0.before_push(draft, call().0).await).map_err(PushError::Rejected)?;
-            }
-            Ok(())
-        }
-
-        async fn push_now(&self, _: JobDraft) -> Result<String, PushError> {
-            Err(PushError::Unavailable("there is no store".to_owned()))
-        }
-
-        fn progress(&self, _: u32, _: Option<u32>, _: &str) {}
-
-        fn log(&self, _: Level, _: &str) {}
-    }
-
-    #[tokio::test]
-    async fn a_hook_that_pushes_does_not_wait_for_the_slot_that_it_holds() {
-        let one = EngineSettings {
-            calls: 1,
-            hook_calls: 1,
-            ..EngineSettings::default()
-        };
-        let mut settings = PluginSettings::default();
-        settings.grants.queues = vec!["up".to_owned()];
-        let (engine, file) = (Engine::new(&one).unwrap(), guest("every-hook"));
-        let plugin = Plugin::load(&engine, "every-hook", &file, settings).unwrap();
-        let call = Call {
-            budget: Duration::from_secs(20),
-            host: Arc::new(Asking(plugin.clone())),
-            interrupt: Interrupt::default(),
-        };
-        let told = plugin
-            .after_exec(
-                job(r#"{"queue":"up"}"#),
-                "{}".to_owned(),
-                report(),
-                call,
-            )
-            .await;
-        assert_eq!(returned(told), Ok(()));
-    }
-}
-
 mod remaining {
     use super::*;
 
@@ -292,23 +144,14 @@ mod remaining {
     async fn it_is_what_is_left_of_the_budget_or_of_the_grace_period() {
         let plugin = plugin("remaining");
         let (long, _) = call_within(Duration::from_secs(50));
-        let left: u64 = returned(plugin.execute(job(""), long.clone()).await)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let left: u64 = returned(plugin.execute(job(""), long.clone()).await).unwrap().parse().unwrap();
         assert!(left > 30_000 && left <= 50_000, "{left}");
         long.interrupt.grace_ends_in(Duration::from_secs(5));
-        let left: u64 = returned(plugin.execute(job(""), long).await)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let left: u64 = returned(plugin.execute(job(""), long).await).unwrap().parse().unwrap();
         assert!(left <= 5_000, "{left}");
         let (short, _) = call_within(Duration::from_secs(2));
         short.interrupt.grace_ends_in(Duration::from_secs(100));
-        let left: u64 = returned(plugin.execute(job(""), short).await)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let left: u64 = returned(plugin.execute(job(""), short).await).unwrap().parse().unwrap();
         assert!(left <= 2_000, "{left}");
     }
 }

@@ -12,9 +12,7 @@ mod eat_memory {
         let limit = 32 << 20;
         let plugin = plugin_with("eat-memory", |settings| settings.limits.memory = limit);
         let finished = plugin.execute(job(""), call().0).await;
-        let FailureCause::OutOfMemory(held) = faulted(&finished).cause else {
-            panic!("{finished:?}")
-        };
+        let FailureCause::OutOfMemory(held) = faulted(&finished).cause else { panic!("{finished:?}") };
         assert!(held > limit - (4 << 20) && held <= limit, "{held}");
         assert_eq!(finished.usage.peak_memory, held);
     }
@@ -22,11 +20,7 @@ mod eat_memory {
     #[tokio::test]
     async fn what_is_within_the_limit_is_granted_and_counted() {
         let finished = execute("eat-memory", r#"{"bytes":20971520}"#).await;
-        assert!(
-            finished.usage.peak_memory >= 20 << 20,
-            "{}",
-            finished.usage.peak_memory
-        );
+        assert!(finished.usage.peak_memory >= 20 << 20, "{}", finished.usage.peak_memory);
         assert_eq!(returned(finished), Ok("20".to_owned()));
     }
 }
@@ -61,10 +55,7 @@ mod huge_output {
         let finished = plugin.execute(job(r#"{"bytes":998}"#), call().0).await;
         assert_eq!(returned(finished).unwrap().len(), 1_000);
         let finished = plugin.execute(job(r#"{"bytes":999}"#), call().0).await;
-        assert_eq!(
-            limit(&finished),
-            "output of 1001 bytes, at most 1000 are allowed"
-        );
+        assert_eq!(limit(&finished), "output of 1001 bytes, at most 1000 are allowed");
     }
 
     #[tokio::test]
@@ -73,10 +64,7 @@ mod huge_output {
             settings.limits.host_call_bytes = 1 << 20;
         });
         let finished = plugin.execute(job(r#"{"bytes":2000000}"#), call().0).await;
-        assert_eq!(
-            limit(&finished),
-            "more than 1048576 bytes in one exchange with the host"
-        );
+        assert_eq!(limit(&finished), "more than 1048576 bytes in one exchange with the host");
     }
 }
 
@@ -89,18 +77,13 @@ mod large_log {
             settings.limits.host_call_bytes = 1 << 20;
         });
         let finished = plugin.execute(job(r#"{"bytes":2000000}"#), call().0).await;
-        assert_eq!(
-            limit(&finished),
-            "more than 1048576 bytes in one exchange with the host"
-        );
+        assert_eq!(limit(&finished), "more than 1048576 bytes in one exchange with the host");
     }
 
     #[tokio::test]
     async fn a_message_beyond_the_limit_of_logs_is_dropped_with_a_word() {
         let (call, host) = call();
-        let finished = plugin("large-log")
-            .execute(job(r#"{"bytes":100000}"#), call)
-            .await;
+        let finished = plugin("large-log").execute(job(r#"{"bytes":100000}"#), call).await;
         assert_eq!(returned(finished), Ok(String::new()));
         let logged = host.logged.lock().unwrap();
         assert_eq!(logged.len(), 1);
@@ -119,15 +102,10 @@ mod hold_files {
         std::fs::write(folder.path().join("file"), "{}").unwrap();
         let plugin = plugin_with("hold-files", |settings| {
             settings.limits.handles = 50;
-            settings.grants.fs = vec![FsGrant {
-                host: folder.path().to_owned(),
-                guest: "/in".to_owned(),
-                mode: FsMode::ReadOnly,
-            }];
+            settings.grants.fs =
+                vec![FsGrant { host: folder.path().to_owned(), guest: "/in".to_owned(), mode: FsMode::ReadOnly }];
         });
-        let finished = plugin
-            .execute(job(r#"{"path":"/in/file"}"#), call().0)
-            .await;
+        let finished = plugin.execute(job(r#"{"path":"/in/file"}"#), call().0).await;
         assert_eq!(limit(&finished), "more than 50 handles at once");
     }
 }

@@ -1,5 +1,6 @@
 //! Plugins that are refused, and what is said about it.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,7 @@ fn refused(content: &[u8]) -> String {
     let (_folder, path) = file(content);
     let text = refusal(&path);
     let head = format!("plugin `thumbs`: {}: ", path.display());
-    text.strip_prefix(&head)
-        .unwrap_or_else(|| panic!("{text}"))
-        .to_owned()
+    text.strip_prefix(&head).unwrap_or_else(|| panic!("{text}")).to_owned()
 }
 
 /// A component in text form.
@@ -34,10 +33,7 @@ fn component(body: &str) -> Vec<u8> {
 fn what_is_no_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = refusal(&folder.path().join("absent.wasm"));
-    assert!(
-        missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"),
-        "{missing}"
-    );
+    assert!(missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"), "{missing}");
     assert!(refusal(folder.path()).contains("not a file"));
 }
 
@@ -56,10 +52,7 @@ fn what_is_not_webassembly_is_refused_with_a_guess_at_what_it_is() {
 #[test]
 fn a_core_module_is_refused_with_the_way_to_a_component() {
     let text = refused(&wat::parse_str("(module)").unwrap());
-    assert!(
-        text.contains("a core WebAssembly module") && text.contains("wasm32-wasip2"),
-        "{text}"
-    );
+    assert!(text.contains("a core WebAssembly module") && text.contains("wasm32-wasip2"), "{text}");
 }
 
 #[test]
@@ -97,30 +90,21 @@ fn a_component_beyond_its_limit_is_refused_before_it_is_read() {
     let mut settings = PluginSettings::default();
     settings.limits.component_bytes = 1_000;
     let text = refusal_with(&guest("echo"), settings);
-    assert!(
-        text.contains("more than the 1000 that a component may have"),
-        "{text}"
-    );
+    assert!(text.contains("more than the 1000 that a component may have"), "{text}");
 }
 
 #[test]
 fn start_up_code_that_never_ends_does_not_hang_the_load() {
     let began = Instant::now();
     let text = refused(&with_handler("(func $loop (loop br 0)) (start $loop)"));
-    assert!(
-        text.contains("its start-up code did not come to an end within 5000 ms"),
-        "{text}"
-    );
+    assert!(text.contains("its start-up code did not come to an end within 5000 ms"), "{text}");
     assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
 fn start_up_code_that_traps_is_refused_with_the_trap() {
     let text = refused(&with_handler("(func $trap unreachable) (start $trap)"));
-    assert!(
-        text.contains("its start-up code trapped: ") && text.contains("unreachable"),
-        "{text}"
-    );
+    assert!(text.contains("its start-up code trapped: ") && text.contains("unreachable"), "{text}");
 }
 
 #[test]
@@ -132,10 +116,7 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
         refusal_with(&path, settings)
     };
     let text = limited("(memory $large 32)", |limits| limits.memory = 1 << 20);
-    assert!(
-        text.contains("needs 2097152 bytes of memory at the start, its limit is 1048576"),
-        "{text}"
-    );
+    assert!(text.contains("needs 2097152 bytes of memory at the start, its limit is 1048576"), "{text}");
     // Each fits, both do not.
     let text = limited("(memory $large 16)", |limits| limits.memory = 1 << 20);
     assert!(text.contains("refused more memory when it held "), "{text}");
@@ -144,33 +125,21 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
     let text = limited("(table 2000 funcref)", |limits| {
         limits.table_elements = 1_000;
     });
-    assert!(
-        text.contains("needs 2000 elements in one table, its limit is 1000"),
-        "{text}"
-    );
+    assert!(text.contains("needs 2000 elements in one table, its limit is 1000"), "{text}");
     let text = limited("(table 1 funcref) (table 1 funcref)", |limits| {
         limits.tables = 1;
     });
     assert!(text.contains("needs 2 tables, its limit is 1"), "{text}");
     let text = limited("", |limits| limits.instances = 0);
-    assert!(
-        text.contains("cannot be started: instance count too high at 1; raise the limit"),
-        "{text}"
-    );
+    assert!(text.contains("cannot be started: instance count too high at 1; raise the limit"), "{text}");
 }
 
 #[test]
 fn a_component_that_needs_more_than_the_pool_has_is_refused() {
     let text = refused(&with_handler("(memory $large 4096)"));
-    assert!(
-        text.contains("does not fit into this host's pool") && text.contains("268435456"),
-        "{text}"
-    );
+    assert!(text.contains("does not fit into this host's pool") && text.contains("268435456"), "{text}");
     let text = refused(&with_handler("(table 200000 funcref)"));
-    assert!(
-        text.contains("does not fit into this host's pool") && text.contains("200000"),
-        "{text}"
-    );
+    assert!(text.contains("does not fit into this host's pool") && text.contains("200000"), "{text}");
 }
 
 /// A component with a handler of the right type, whose core module has `extra` in it.
@@ -188,23 +157,80 @@ fn the_handwritten_handler_is_accepted_as_it_is() {
 }
 
 #[test]
+fn a_type_that_would_fill_the_memory_when_written_out_is_shown_in_part() {
+    const DEPTH: usize = 7;
+    // Each type holds the one before it many times; the last would be gigabytes of text.
+    let mut types =
+        format!("(type $record (record (field \"{}\" u8))) (export $t0 \"t\" (type $record))", "a".repeat(50_000));
+    for depth in 1..=DEPTH {
+        let before = format!("$t{} ", depth - 1).repeat(5);
+        write!(types, "(type $t{depth} (tuple {before}))").unwrap();
+    }
+    let text = refused(&component(&format!(
+        r#"{types}
+           (core module $module
+             (memory (export "memory") 1)
+             (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+             (func (export "execute") (param i32)))
+           (core instance $instance (instantiate $module))
+           (func $execute (param "job" $t{DEPTH})
+             (canon lift (core func $instance "execute") (memory (core memory $instance "memory"))
+               (realloc (core func $instance "realloc"))))
+           (instance $handler (export "t" (type $t0)) (export "execute" (func $execute)))
+           (export "jobhost:plugin/handler@0.1.0" (instance $handler))"#
+    )));
+    assert!(text.contains("#execute` has the wrong type"), "{text}");
+    assert!(text.contains("found `func(job: tuple<tuple<"), "{text}");
+    assert!(text.contains("aaa…`"), "{text}");
+}
+
+#[test]
+fn a_message_is_one_short_line_whatever_the_names_in_the_file_are() {
+    // The names that a component exports are read before anything has validated them.
+    let hostile = "evil:x\u{1b}[2J\n/".to_owned() + &"y".repeat(50_000);
+    let mut bytes = component("");
+    let mut section = vec![1, 0];
+    leb(&mut section, hostile.len());
+    section.extend(hostile.as_bytes());
+    section.extend([5, 0, 0]);
+    bytes.push(11);
+    leb(&mut bytes, section.len());
+    bytes.extend(section);
+    let text = refused(&bytes);
+    assert!(text.contains("evil:x"), "{text}");
+    assert!(text.len() < 5_000 && !text.chars().any(char::is_control), "{text:?}");
+}
+
+/// A number as WebAssembly writes it.
+fn leb(out: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
+    }
+    out.push(u8::try_from(value).unwrap());
+}
+
+#[test]
+fn a_component_with_exports_beyond_number_is_refused() {
+    let mut body = "(instance $i)".to_owned();
+    for number in 0..1_001 {
+        write!(body, "(export \"a{number}\" (instance $i))").unwrap();
+    }
+    assert!(refused(&component(&body)).starts_with("more than 1000 exports"));
+}
+
+#[test]
 fn a_grant_that_cannot_be_kept_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();
     let with = |host: &str| {
         let mut settings = PluginSettings::default();
-        settings.grants.fs = vec![FsGrant {
-            host: folder.path().join(host),
-            guest: "/storage".to_owned(),
-            mode: FsMode::ReadOnly,
-        }];
+        settings.grants.fs =
+            vec![FsGrant { host: folder.path().join(host), guest: "/storage".to_owned(), mode: FsMode::ReadOnly }];
         refusal_with(&guest("echo"), settings)
     };
     let absent = with("absent");
-    assert!(
-        absent.contains("plugin `thumbs`: ") && absent.contains("absent (guest `/storage`)"),
-        "{absent}"
-    );
+    assert!(absent.contains("plugin `thumbs`: ") && absent.contains("absent (guest `/storage`)"), "{absent}");
     assert!(absent.contains("no such folder"), "{absent}");
     assert!(with("file").contains("it is not a folder"));
 }
@@ -213,17 +239,10 @@ fn a_grant_that_cannot_be_kept_is_refused() {
 fn two_grants_on_one_guest_path_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = PluginSettings::default();
-    let grant = FsGrant {
-        host: folder.path().to_owned(),
-        guest: "/storage".to_owned(),
-        mode: FsMode::ReadOnly,
-    };
+    let grant = FsGrant { host: folder.path().to_owned(), guest: "/storage".to_owned(), mode: FsMode::ReadOnly };
     settings.grants.fs = vec![grant.clone(), grant];
     let text = refusal_with(&guest("echo"), settings);
-    assert!(
-        text.contains("another grant has the same guest path"),
-        "{text}"
-    );
+    assert!(text.contains("another grant has the same guest path"), "{text}");
 }
 
 #[test]
@@ -242,12 +261,7 @@ fn an_inspection_tells_what_loading_tells() {
     assert_eq!(seen.digest, plugin.digest());
     assert_eq!(seen.digest.len(), "sha256:".len() + 64);
     assert_eq!(seen.size, std::fs::metadata(&path).unwrap().len());
-    assert!(
-        inspect(&guest("misspelt-export"))
-            .unwrap_err()
-            .to_string()
-            .contains("did you mean")
-    );
+    assert!(inspect(&guest("misspelt-export")).unwrap_err().to_string().contains("did you mean"));
 }
 
 mod no_exports {
@@ -278,10 +292,7 @@ mod other_version {
     #[test]
     fn both_versions_are_named() {
         let text = refusal(&guest("other-version"));
-        assert!(
-            text.contains("of version 0.2.0") && text.contains("this host has 0.1.0"),
-            "{text}"
-        );
+        assert!(text.contains("of version 0.2.0") && text.contains("this host has 0.1.0"), "{text}");
     }
 }
 
@@ -291,14 +302,8 @@ mod wrong_type {
     #[test]
     fn the_export_and_both_types_are_named() {
         let text = refusal(&guest("wrong-type"));
-        assert!(
-            text.contains("export `jobhost:plugin/handler@0.1.0#execute` has the wrong type"),
-            "{text}"
-        );
-        assert!(
-            text.contains("expected `func(job: job) -> result<string, job-error>`"),
-            "{text}"
-        );
+        assert!(text.contains("export `jobhost:plugin/handler@0.1.0#execute` has the wrong type"), "{text}");
+        assert!(text.contains("expected `func(job: job) -> result<string, job-error>`"), "{text}");
         let found = "found `func(job: record { id: u64, payload: option<string> }) -> result<list<u8>, string>`";
         assert!(text.contains(found), "{text}");
     }
@@ -321,12 +326,7 @@ mod unknown_import {
     #[test]
     fn the_import_is_named() {
         let text = refusal(&guest("unknown-import"));
-        assert!(
-            text.contains(
-                "imports `example:weather/forecast@1.0.0`, which this host does not have"
-            ),
-            "{text}"
-        );
+        assert!(text.contains("imports `example:weather/forecast@1.0.0`, which this host does not have"), "{text}");
     }
 }
 
@@ -337,16 +337,8 @@ fn an_import_that_cannot_be_granted_yet_is_refused_with_advice() {
            (import "wasi:http/outgoing-handler@0.2.10" (instance))
            (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
     ));
-    assert!(
-        text.contains(
-            "imports `wasi:http/types@0.2.10`, `wasi:http/outgoing-handler@0.2.10`, which"
-        ),
-        "{text}"
-    );
-    assert!(
-        text.contains("requests over HTTP cannot be granted yet"),
-        "{text}"
-    );
+    assert!(text.contains("imports `wasi:http/types@0.2.10`, `wasi:http/outgoing-handler@0.2.10`, which"), "{text}");
+    assert!(text.contains("requests over HTTP cannot be granted yet"), "{text}");
 }
 
 #[test]
@@ -355,8 +347,5 @@ fn an_import_of_ours_with_another_type_is_refused() {
         r#"(import "jobhost:plugin/context@0.1.0" (instance (export "remaining" (func (result string)))))
            (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
     ));
-    assert!(
-        text.contains("an import does not fit this host: ") && text.contains("remaining"),
-        "{text}"
-    );
+    assert!(text.contains("an import does not fit this host: ") && text.contains("remaining"), "{text}");
 }

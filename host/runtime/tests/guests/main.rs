@@ -1,10 +1,7 @@
 //! The runtime against real guests. Each guest of `tests/guests/behaviours` has a module of its name in one of these
 //! files, or is used by a test of the whole program, which the last test here makes sure of.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the functions that the tests share are tests too, which clippy does not see"
-)]
+#![expect(clippy::unwrap_used, reason = "the functions that the tests share are tests too, which clippy does not see")]
 
 mod answers;
 mod calling;
@@ -44,8 +41,5 @@ fn every_guest_has_a_module_of_tests_with_its_name() {
                 && !whole.iter().any(|test| test.contains(&loads))
         })
         .collect();
-    assert!(
-        untested.is_empty(),
-        "guests without a module of tests: {untested:?}"
-    );
+    assert!(untested.is_empty(), "guests without a module of tests: {untested:?}");
 }
