@@ -98,8 +98,7 @@ impl Worker {
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        let taken =
-            take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
+        let taken = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
         if *stop.borrow() || taken.is_err() {
             let _ = tell_stopping.send(true);
             shared.events.tell(&Event::WorkerStopping { grace: self.grace });
@@ -216,11 +215,7 @@ fn share(available: usize, queues_left: usize) -> usize {
 }
 
 /// The slot in hand and up to `more` others.
-fn claim(
-    in_hand: &mut Option<OwnedSemaphorePermit>,
-    slots: &Arc<Semaphore>,
-    more: usize,
-) -> Vec<OwnedSemaphorePermit> {
+fn claim(in_hand: &mut Option<OwnedSemaphorePermit>, slots: &Arc<Semaphore>, more: usize) -> Vec<OwnedSemaphorePermit> {
     let mut permits: Vec<_> = in_hand.take().into_iter().collect();
     while permits.len() <= more.min(999) {
         match Arc::clone(slots).try_acquire_owned() {
