@@ -67,14 +67,14 @@ pub(crate) async fn before_exec(scope: &AttemptScope, hooks: &[Hook], job: &Job)
         let calls = calls(scope, &hook.plugin);
         let finished = hook.plugin.before_exec(job.clone(), call(&calls, &hook.plugin)).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook.plugin.name(), hook.on_failure, finished) {
+        match answer_of(hook, "before-exec", job, finished) {
             Answer::Said(ExecDecision::Proceed) => asked.pushes.extend(calls.take_staged()),
             Answer::Said(decision) => {
                 asked.pushes.extend(calls.take_staged());
                 asked.answer = BeforeExec::Decided { hook: hook.plugin.name().into(), decision };
                 return asked;
             }
-            Answer::NotThere => {}
+            Answer::NotThere(_) => {}
             Answer::Broken(which) => {
                 asked.answer = BeforeExec::Broken(which);
                 return asked;
@@ -101,10 +101,10 @@ pub(crate) async fn after_exec(
         let call = call(&calls, &hook.plugin);
         let finished = hook.plugin.after_exec(job.clone(), output.to_owned(), report.clone(), call).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook.plugin.name(), hook.on_failure, finished) {
+        match answer_of(hook, "after-exec", job, finished) {
             Answer::Said(()) => asked.pushes.extend(calls.take_staged()),
             // The job did run: when a hook fails, it stays done.
-            Answer::NotThere | Answer::Broken(_) => {}
+            Answer::NotThere(_) | Answer::Broken(_) => {}
             Answer::Cancelled => {
                 asked.answer = AfterExec::Cancelled;
                 return asked;
@@ -127,9 +127,9 @@ pub(crate) async fn after_error(
     let (cause, so_far) = failure;
     let finished = hook.plugin.after_error(job.clone(), cause.clone(), so_far, report.clone(), call).await;
     let took = finished.usage.duration;
-    let (answer, pushes) = match answer_of(hook.plugin.name(), hook.on_failure, finished) {
+    let (answer, pushes) = match answer_of(hook, "after-error", job, finished) {
         Answer::Said(decision) => (AfterError::Says(decision), calls.take_staged()),
-        Answer::NotThere => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
+        Answer::NotThere(_) => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
         Answer::Broken(which) => (AfterError::Broken(which), Vec::new()),
         Answer::Cancelled => (AfterError::Cancelled, Vec::new()),
     };
@@ -143,12 +143,23 @@ pub(crate) fn having(hooks: &[Hook], which: impl Fn(&Exports) -> bool) -> impl I
 
 enum Answer<T> {
     Said(T),
-    NotThere,
+    /// An open hook failed, and why.
+    NotThere(String),
+    /// A closed one did.
     Broken(String),
     Cancelled,
 }
 
-fn answer_of<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, String>>) -> Answer<T> {
+fn answer_of<T>(hook: &Hook, function: &str, job: &Job, finished: Finished<Result<T, String>>) -> Answer<T> {
+    let stderr = finished.usage.stderr.clone();
+    let answer = weighed(hook.plugin.name(), hook.on_failure, finished);
+    if let Answer::NotThere(why) | Answer::Broken(why) = &answer {
+        tracing::warn!(queue = job.queue, job.id = job.id, reason = why, stderr, "a hook has failed in {function}");
+    }
+    answer
+}
+
+fn weighed<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, String>>) -> Answer<T> {
     let why = match finished.outcome {
         Outcome::Returned(Ok(answer)) => return Answer::Said(answer),
         // Not even an open one: what it would have pushed would be lost.
@@ -156,10 +167,10 @@ fn answer_of<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, 
         Outcome::Returned(Err(why)) | Outcome::Unavailable(why) => why,
         Outcome::Faulted(fault) => cause::message(&fault.cause),
     };
-    tracing::warn!(plugin = name, reason = why, stderr = finished.usage.stderr, "a hook has failed");
+    let why = format!("{name}: {why}");
     match on_failure {
-        OnFailure::Open => Answer::NotThere,
-        OnFailure::Closed => Answer::Broken(format!("{name}: {why}")),
+        OnFailure::Open => Answer::NotThere(why),
+        OnFailure::Closed => Answer::Broken(why),
     }
 }
 
@@ -185,9 +196,9 @@ mod tests {
     use super::*;
 
     fn answer(on_failure: OnFailure, outcome: Outcome<Result<(), String>>) -> &'static str {
-        match answer_of("h", on_failure, Finished { outcome, usage: Usage::default() }) {
+        match weighed("h", on_failure, Finished { outcome, usage: Usage::default() }) {
             Answer::Said(()) => "said",
-            Answer::NotThere => "not there",
+            Answer::NotThere(_) => "not there",
             Answer::Broken(_) => "broken",
             Answer::Cancelled => "cancelled",
         }

@@ -58,12 +58,12 @@ async fn until_stopped(worker: Worker, until: Until, signals: &mut Signals) -> R
     let working = worker.run(until, stop);
     tokio::pin!(working);
     tokio::select! {
-        worked = &mut working => return Ok(worked.map(|()| Exit::Success)?),
+        ended = &mut working => return Ok(ended.map(|()| Exit::Success)?),
         _ = signals.next() => {}
     }
     let _ = tell_stop.send(true);
     tokio::select! {
-        worked = &mut working => Ok(worked.map(|()| Exit::Success)?),
+        ended = &mut working => Ok(ended.map(|()| Exit::Success)?),
         // Nothing is lost: the store gives the jobs to others when their leases have expired.
         second = signals.next() => Ok(second),
     }
