@@ -69,10 +69,11 @@ async fn until_stopped(worker: Worker, until: Until, signals: &mut Signals) -> R
     }
 }
 
-/// SIGTERM and SIGINT. SIGHUP is left alone: it ends the program at once.
+/// SIGTERM and SIGINT; and SIGHUP, which must not end a worker in the middle of its jobs.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -80,14 +81,23 @@ impl Signals {
         let catch = |kind| {
             signal(kind).map_err(|error| CliError::Stream { what: "signals cannot be caught".to_owned(), error })
         };
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hangup: catch(SignalKind::hangup())?,
+        })
     }
 
     /// The next one, as the exit code that it means the second time.
     async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.interrupt.recv() => Exit::Interrupted,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Exit::Terminated,
+                _ = self.interrupt.recv() => return Exit::Interrupted,
+                _ = self.hangup.recv() => tracing::warn!(
+                    "SIGHUP: this version does not read its configuration and plugins again; restart it for that"
+                ),
+            }
         }
     }
 }

@@ -284,7 +284,7 @@ impl Attempt {
 
     fn as_failed(&mut self, decision: Decision, pushes: Vec<FollowUp>) -> Settlement {
         let verdict = match decision {
-            Decision::RetryAfter(delay) => Verdict::Retry { delay },
+            Decision::RetryAfter(delay) => Verdict::Retry { delay: whole_seconds(delay) },
             Decision::GiveUp(why) => {
                 if let Some(cause) = &mut self.record.cause {
                     cause.given_up = Some(why);
@@ -362,6 +362,11 @@ enum Ran {
     Failed(FailureCause),
     Cancelled,
     NotRun(String),
+}
+
+/// Rounded up, as the store would, so that events tell what is stored.
+fn whole_seconds(delay: Duration) -> Duration {
+    Duration::from_secs(delay.as_secs() + u64::from(delay.subsec_nanos() > 0))
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -281,9 +281,10 @@ async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
     settle(shared, &mut attempt, settlement).await;
 }
 
-/// Settles, and again as failed where the store refuses a follow-up.
+/// Settles. A job that is done but whose follow-ups the store refuses has
+/// failed, which is settled anew. Of one that had failed before only the
+/// follow-ups are given up: its cause is worth more than they are.
 async fn settle(shared: &Shared, attempt: &mut Attempt, mut settlement: Settlement) {
-    let mut refusals = 0;
     loop {
         match shared.settler.settle(settlement.clone()).await {
             None => return,
@@ -292,13 +293,17 @@ async fn settle(shared: &Shared, attempt: &mut Attempt, mut settlement: Settleme
                 return shared.events.tell(&event);
             }
             Some(Settled::Lost) => return shared.events.tell(&Event::Lost(attempt.subject())),
-            Some(Settled::Refused(why)) => {
-                refusals += 1;
+            Some(Settled::Refused(why)) if matches!(settlement.verdict, Verdict::Done { .. }) => {
                 settlement = attempt.refused(why).await;
-                if refusals > 1 {
-                    // The follow-ups of the hooks that heard of it are no better.
-                    settlement.follow_ups.clear();
-                }
+            }
+            Some(Settled::Refused(why)) if settlement.follow_ups.is_empty() => {
+                tracing::error!(job.id = %settlement.lease.id, reason = why, "the store refused follow-ups where there are none");
+                return;
+            }
+            Some(Settled::Refused(why)) => {
+                let (id, lost) = (settlement.lease.id, settlement.follow_ups.len());
+                tracing::error!(job.id = %id, reason = why, lost, "follow-up jobs of a failed job cannot be stored and are dropped");
+                settlement.follow_ups.clear();
             }
         }
     }

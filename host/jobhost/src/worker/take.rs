@@ -29,6 +29,8 @@ pub(crate) struct Source {
     channel: Channel,
     ready: Arc<AtomicBool>,
     wanted: Arc<Notify>,
+    /// Whether the last look found nothing to take.
+    fruitless: Arc<AtomicBool>,
     due: Option<Instant>,
     suspects: Suspects,
     /// What is wrong with it, as it was told.
@@ -62,6 +64,7 @@ impl Source {
             channel: queue.config.channel.clone(),
             ready: Arc::new(AtomicBool::new(true)),
             wanted: Arc::default(),
+            fruitless: Arc::default(),
             due: None,
             suspects,
             broken: None,
@@ -145,6 +148,7 @@ impl Source {
         for job in reservation.jobs.iter().filter(|job| job.crashes > 0) {
             self.suspects.add(&job.lease);
         }
+        self.fruitless.store(reservation.jobs.is_empty(), Ordering::Release);
         let full = u32::try_from(reservation.jobs.len()).is_ok_and(|taken| taken >= limit);
         if full || (!reservation.jobs.is_empty() && reservation.waiting) {
             self.look_again();
@@ -163,15 +167,21 @@ impl Source {
         outage: Outage,
     ) -> impl Future<Output = ()> + use<> {
         let (channel, ready, wanted) = (self.channel.clone(), Arc::clone(&self.ready), Arc::clone(&self.wanted));
+        let fruitless = Arc::clone(&self.fruitless);
         async move {
             let mut tries = 0;
+            let mut woken = false;
             loop {
                 wanted.notified().await;
-                // After an empty look a job may lie there that others are served
-                // with first, or a suspect: do not spin on it.
-                tokio::time::sleep(Duration::from_millis(1).mul_f64(1.0 + 49.0 * chance())).await;
-                match store.wait(&channel, WAIT_AT_MOST).await {
-                    Ok(Wake::Ready | Wake::TimedOut) => tries = 0,
+                if woken && fruitless.load(Ordering::Acquire) {
+                    // Woken for nothing: another worker was faster, or the job is a
+                    // suspect that has to wait. Do not spin on it.
+                    tokio::time::sleep(Duration::from_millis(1).mul_f64(1.0 + 49.0 * chance())).await;
+                }
+                let wake = store.wait(&channel, WAIT_AT_MOST).await;
+                woken = matches!(wake, Ok(Wake::Ready));
+                match wake {
+                    Ok(_) => tries = 0,
                     Err(error) => {
                         if error.is_transient() {
                             outage.begins(&error);

@@ -147,9 +147,10 @@ impl Connection {
                 "store {} refuses the user or password, or forbids a command that jobhost needs: {said}",
                 self.address
             )),
-            (ErrorKind::Io, _) => self.unavailable(said),
+            (ErrorKind::Io, _) | (_, "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "UNKILLABLE" | "UNBLOCKED") => {
+                self.unavailable(said)
+            }
             (ErrorKind::Server(kind), _) if is_passing(kind) => self.unavailable(said),
-            (_, "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "UNKILLABLE" | "UNBLOCKED") => self.unavailable(said),
             _ if ["-OOM", "-READONLY", "-MISCONF", "max number of clients"].iter().any(|part| said.contains(part)) => {
                 self.unavailable(said)
             }
