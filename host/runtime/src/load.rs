@@ -52,7 +52,7 @@ impl Plugin {
 
 fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
-    check_settings(engine, &settings)?;
+    let settings = checked(engine, settings)?;
     let machine = engine.machine(settings.limits.fuel > 0).map_err(|error| Problem::Host(error.to_string()))?;
     let component = compile(engine, &machine, &bytes)?;
     imports::check(&machine.engine, &component)?;
@@ -77,18 +77,22 @@ fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> R
     Ok(Plugin(loaded))
 }
 
-fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Problem> {
-    let granted = &settings.grants.fs;
-    for (index, grant) in granted.iter().enumerate() {
-        let twice = granted[..index].iter().any(|other| other.guest == grant.guest);
-        let why = if twice {
-            Some("another grant has the same guest path; give each its own".to_owned())
+/// The settings as they are kept: possible, and with the folders where they really are.
+fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
+    let granted = &mut settings.grants.fs;
+    for index in 0..granted.len() {
+        let (before, grant) = (&granted[..index], &granted[index]);
+        let found = if before.iter().any(|other| other.guest == grant.guest) {
+            Err("another grant has the same guest path; give each its own".to_owned())
         } else {
-            fs::problem(grant)
+            fs::resolve(grant)
         };
-        if let Some(why) = why {
-            let (host, guest) = (grant.host.clone(), grant.guest.clone());
-            return Err(Problem::Grant { host, guest, why });
+        match found {
+            Ok(host) => granted[index].host = host,
+            Err(why) => {
+                let (host, guest) = (grant.host.clone(), grant.guest.clone());
+                return Err(Problem::Grant { host, guest, why });
+            }
         }
     }
     let (wanted, most) = (settings.limits.memory, engine.settings().memory);
@@ -97,7 +101,7 @@ fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Prob
             "its memory limit is {wanted} bytes, the engine was made for at most {most}; restart the host with the larger limit"
         )));
     }
-    Ok(())
+    Ok(settings)
 }
 
 fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {

@@ -58,6 +58,32 @@ mod read_file {
     }
 
     #[tokio::test]
+    async fn a_link_that_took_the_place_of_a_granted_folder_is_not_followed() {
+        let (root, inside) = folders();
+        let below = inside.join("below");
+        std::fs::create_dir(&below).unwrap();
+        let plugin = granted("read-file", &below, FsMode::ReadOnly);
+        // A plugin that may write to `inside` can do this.
+        std::fs::rename(&below, inside.join("moved")).unwrap();
+        std::os::unix::fs::symlink(root.path(), &below).unwrap();
+        let finished = plugin.execute(job(r#"{"path":"/in/secret"}"#), call().0).await;
+        let text = format!("{:?}", finished.outcome);
+        assert!(text.starts_with("Unavailable") && text.contains("has taken its place"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_grant_may_be_a_link_which_is_followed_when_the_plugin_is_loaded() {
+        let (root, inside) = folders();
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink("inside", &link).unwrap();
+        let plugin = granted("read-file", &link, FsMode::ReadOnly);
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(root.path(), &link).unwrap();
+        assert_eq!(run(&plugin, r#"{"path":"/in/file"}"#).await, Ok("\"public\"".to_owned()));
+        assert!(inside.join("file").exists() && run(&plugin, r#"{"path":"/in/secret"}"#).await.is_err());
+    }
+
+    #[tokio::test]
     async fn a_folder_that_is_gone_is_the_hosts_trouble_and_is_named() {
         let (root, inside) = folders();
         let plugin = granted("read-file", &inside, FsMode::ReadOnly);
