@@ -8,6 +8,9 @@ const MIB: u64 = 1 << 20;
 
 /// What one call of a plugin may use at most. Each limit that is passed ends the call with a cause that names it,
 /// except where the field says that the excess is dropped.
+///
+/// An engine's pool is made for the default `table_elements`, `instances`, `tables` and `memories`. A plugin with a larger
+/// limit of these lives outside of the pool, where each call takes longer to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory, summed over all memories of the component.

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
 use crate::capabilities::fs;
-use crate::engine::{Allocation, Engine, Machine};
+use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
 use crate::imports;
@@ -53,8 +53,7 @@ impl Plugin {
 fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
     let settings = checked(engine, settings)?;
-    let machine = engine.machine(settings.limits.fuel > 0).map_err(|error| Problem::Host(error.to_string()))?;
-    let component = compile(engine, &machine, &bytes)?;
+    let (machine, component) = compile(engine, &settings.limits, &bytes)?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
@@ -104,18 +103,25 @@ fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettin
     Ok(settings)
 }
 
-fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
-    Component::from_binary(&machine.engine, bytes).map_err(|error| {
-        let text = format!("{error:#}");
-        // The engine has one error for both; the validator tells them apart.
-        match wasmparser::Validator::new().validate_all(bytes) {
-            Ok(_) if *engine.allocation() == Allocation::Pooling => {
-                Problem::Limit(format!("does not fit into this host's pool: {text}; a host without a pool may take it"))
-            }
-            Ok(_) => Problem::Limit(format!("needs what this host does not support: {text}")),
-            Err(invalid) => Problem::Invalid(invalid.to_string()),
+/// Compiles for the pool if the limits allow it. What does not fit into the pool all the same is compiled to live
+/// outside of it, where the limits alone say whether it is too much.
+fn compile(engine: &Engine, limits: &Limits, bytes: &[u8]) -> Result<(Machine, Component), Problem> {
+    let machine = |build| engine.machine(build).map_err(|error| Problem::Host(error.to_string()));
+    let build = engine.build_for(limits);
+    let mut chosen = machine(build)?;
+    let mut component = Component::from_binary(&chosen.engine, bytes);
+    if component.is_err() {
+        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
+        wasmparser::Validator::new().validate_all(bytes).map_err(|invalid| Problem::Invalid(invalid.to_string()))?;
+        if build.pooling {
+            chosen = machine(Build { pooling: false, ..build })?;
+            component = Component::from_binary(&chosen.engine, bytes);
         }
-    })
+    }
+    match component {
+        Ok(component) => Ok((chosen, component)),
+        Err(error) => Err(Problem::Limit(format!("needs what this host does not support: {error:#}"))),
+    }
 }
 
 /// What is odd about these exports.
