@@ -130,3 +130,44 @@ mod write_file {
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
     }
 }
+
+mod tamper {
+    use super::*;
+
+    /// What the guest was allowed to do to `inside`, while it may write next to it.
+    async fn allowed(inside: &Path, outside: &Path, mode: FsMode) -> String {
+        let plugin = plugin_with("tamper", |settings| {
+            let grant =
+                |host: &Path, guest: &str, mode| FsGrant { host: host.to_owned(), guest: guest.to_owned(), mode };
+            settings.grants.fs = vec![grant(inside, "/in", mode), grant(outside, "/out", FsMode::ReadWrite)];
+        });
+        run(&plugin, "").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_in_a_folder_granted_for_reading_can_be_changed() {
+        let (root, inside) = folders();
+        std::fs::create_dir(inside.join("empty")).unwrap();
+        let outside = root.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let before = std::fs::metadata(inside.join("file")).unwrap().modified().unwrap();
+        assert_eq!(allowed(&inside, &outside, FsMode::ReadOnly).await, r#"["write-out"]"#);
+        let file = inside.join("file");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "\"public\"");
+        assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), before);
+        assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_same_is_allowed_in_a_folder_granted_for_writing() {
+        let (root, inside) = folders();
+        std::fs::create_dir(inside.join("empty")).unwrap();
+        let outside = root.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let allowed = allowed(&inside, &outside, FsMode::ReadWrite).await;
+        for what in ["append", "truncate", "set-times", "create", "create-dir", "rename", "remove-dir"] {
+            assert!(allowed.contains(&format!("\"{what}\"")), "{what}: {allowed}");
+        }
+    }
+}
