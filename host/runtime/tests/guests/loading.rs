@@ -1,7 +1,7 @@
 //! Plugins that are refused, and what is said about it.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jobhost_runtime::{FsGrant, FsMode, Limits, Plugin, PluginSettings, inspect};
@@ -35,6 +35,12 @@ fn what_is_no_file_is_refused() {
     let missing = refusal(&folder.path().join("absent.wasm"));
     assert!(missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"), "{missing}");
     assert!(refusal(folder.path()).contains("not a file"));
+    // It never comes to an end.
+    assert!(refusal(Path::new("/dev/zero")).contains("not a file"));
+    // Opening it would wait for somebody who writes.
+    let pipe = folder.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(refusal(&pipe).contains("not a file"));
 }
 
 #[test]
