@@ -120,7 +120,9 @@ fn compile(engine: &Engine, limits: &Limits, bytes: &[u8]) -> Result<(Machine, C
     }
     match component {
         Ok(component) => Ok((chosen, component)),
-        Err(error) => Err(Problem::Limit(format!("needs what this host does not support: {error:#}"))),
+        Err(error) => {
+            Err(Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that")))
+        }
     }
 }
 

@@ -35,6 +35,9 @@ fn what_is_no_file_is_refused() {
     let missing = refusal(&folder.path().join("absent.wasm"));
     assert!(missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"), "{missing}");
     assert!(refusal(folder.path()).contains("not a file"));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let text = refusal(&folder.path().join("file/thumbs.wasm"));
+    assert!(text.contains("cannot be read: ") && text.ends_with("; correct its path or make it readable"), "{text}");
     // It never comes to an end.
     assert!(refusal(Path::new("/dev/zero")).contains("not a file"));
     // Opening it would wait for somebody who writes.
@@ -79,7 +82,8 @@ fn a_broken_component_is_refused() {
     let mut bytes = std::fs::read(guest("echo")).unwrap();
     let middle = bytes.len() / 2;
     bytes.truncate(middle);
-    assert!(refused(&bytes).starts_with("not a valid component: "));
+    let text = refused(&bytes);
+    assert!(text.starts_with("not a valid component: ") && text.ends_with("; build it or copy it again"), "{text}");
     // Valid as far as sections go, but its code is not.
     let mut bytes = component(
         r#"(core module (func (result i32) i32.const 1))
