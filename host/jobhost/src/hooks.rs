@@ -1,6 +1,7 @@
 //! Asks the hook plugins of a queue, in their order, and weighs their answers.
 //! A hook that fails is as if it had not been there, or, `closed`, fails what
-//! it guards; either way its pushes are dropped.
+//! it guards; either way its pushes are dropped. One that the worker itself
+//! ends has not failed: the job is to be handed back, and it is asked again.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,7 +49,15 @@ pub(crate) enum AfterError {
     Says(RetryDecision),
     /// A closed hook failed.
     Broken(String),
-    /// The attempt was cancelled while a closed hook ran.
+    /// The attempt was cancelled meanwhile.
+    Cancelled,
+}
+
+/// The answer of the after-exec hooks.
+pub(crate) enum AfterExec {
+    /// All have heard of it, or have failed to.
+    Told,
+    /// The attempt was cancelled meanwhile.
     Cancelled,
 }
 
@@ -58,14 +67,14 @@ pub(crate) async fn before_exec(scope: &AttemptScope, hooks: &[Hook], job: &Job)
         let calls = calls(scope, &hook.plugin);
         let finished = hook.plugin.before_exec(job.clone(), call(&calls, &hook.plugin)).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook, finished) {
+        match answer_of(hook, "before-exec", job, finished) {
             Answer::Said(ExecDecision::Proceed) => asked.pushes.extend(calls.take_staged()),
             Answer::Said(decision) => {
                 asked.pushes.extend(calls.take_staged());
                 asked.answer = BeforeExec::Decided { hook: hook.plugin.name().into(), decision };
                 return asked;
             }
-            Answer::NotThere => {}
+            Answer::NotThere(_) => {}
             Answer::Broken(which) => {
                 asked.answer = BeforeExec::Broken(which);
                 return asked;
@@ -85,16 +94,21 @@ pub(crate) async fn after_exec(
     job: &Job,
     output: &str,
     report: &AttemptReport,
-) -> Asked<()> {
-    let mut asked = Asked { answer: (), pushes: Vec::new(), took: Duration::ZERO };
+) -> Asked<AfterExec> {
+    let mut asked = Asked { answer: AfterExec::Told, pushes: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.after_exec) {
         let calls = calls(scope, &hook.plugin);
         let call = call(&calls, &hook.plugin);
         let finished = hook.plugin.after_exec(job.clone(), output.to_owned(), report.clone(), call).await;
         asked.took += finished.usage.duration;
-        // The job did run: whatever becomes of the hook, it stays done.
-        if let Answer::Said(()) = answer_of(hook, finished) {
-            asked.pushes.extend(calls.take_staged());
+        match answer_of(hook, "after-exec", job, finished) {
+            Answer::Said(()) => asked.pushes.extend(calls.take_staged()),
+            // The job did run: when a hook fails, it stays done.
+            Answer::NotThere(_) | Answer::Broken(_) => {}
+            Answer::Cancelled => {
+                asked.answer = AfterExec::Cancelled;
+                return asked;
+            }
         }
     }
     asked
@@ -113,9 +127,9 @@ pub(crate) async fn after_error(
     let (cause, so_far) = failure;
     let finished = hook.plugin.after_error(job.clone(), cause.clone(), so_far, report.clone(), call).await;
     let took = finished.usage.duration;
-    let (answer, pushes) = match answer_of(hook, finished) {
+    let (answer, pushes) = match answer_of(hook, "after-error", job, finished) {
         Answer::Said(decision) => (AfterError::Says(decision), calls.take_staged()),
-        Answer::NotThere => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
+        Answer::NotThere(_) => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
         Answer::Broken(which) => (AfterError::Broken(which), Vec::new()),
         Answer::Cancelled => (AfterError::Cancelled, Vec::new()),
     };
@@ -129,24 +143,34 @@ pub(crate) fn having(hooks: &[Hook], which: impl Fn(&Exports) -> bool) -> impl I
 
 enum Answer<T> {
     Said(T),
-    NotThere,
+    /// An open hook failed, and why.
+    NotThere(String),
+    /// A closed one did.
     Broken(String),
     Cancelled,
 }
 
-fn answer_of<T>(hook: &Hook, finished: Finished<Result<T, String>>) -> Answer<T> {
+fn answer_of<T>(hook: &Hook, function: &str, job: &Job, finished: Finished<Result<T, String>>) -> Answer<T> {
+    let stderr = finished.usage.stderr.clone();
+    let answer = weighed(hook.plugin.name(), hook.on_failure, finished);
+    if let Answer::NotThere(why) | Answer::Broken(why) = &answer {
+        tracing::warn!(queue = job.queue, job.id = job.id, reason = why, stderr, "a hook has failed in {function}");
+    }
+    answer
+}
+
+fn weighed<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, String>>) -> Answer<T> {
     let why = match finished.outcome {
         Outcome::Returned(Ok(answer)) => return Answer::Said(answer),
-        Outcome::Cancelled if hook.on_failure == OnFailure::Closed => return Answer::Cancelled,
-        Outcome::Cancelled => return Answer::NotThere,
+        // Not even an open one: what it would have pushed would be lost.
+        Outcome::Cancelled => return Answer::Cancelled,
         Outcome::Returned(Err(why)) | Outcome::Unavailable(why) => why,
         Outcome::Faulted(fault) => cause::message(&fault.cause),
     };
-    let name = hook.plugin.name();
-    tracing::warn!(plugin = name, reason = why, stderr = finished.usage.stderr, "a hook has failed");
-    match hook.on_failure {
-        OnFailure::Open => Answer::NotThere,
-        OnFailure::Closed => Answer::Broken(format!("{name}: {why}")),
+    let why = format!("{name}: {why}");
+    match on_failure {
+        OnFailure::Open => Answer::NotThere(why),
+        OnFailure::Closed => Answer::Broken(why),
     }
 }
 
@@ -163,4 +187,31 @@ pub(crate) fn calls(scope: &AttemptScope, plugin: &Plugin) -> Arc<AttemptCalls> 
 
 fn call(calls: &Arc<AttemptCalls>, plugin: &Plugin) -> Call {
     Call { budget: plugin.timeout(), host: calls.clone(), interrupt: calls.holding.interrupt.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobhost_runtime::Usage;
+
+    use super::*;
+
+    fn answer(on_failure: OnFailure, outcome: Outcome<Result<(), String>>) -> &'static str {
+        match weighed("h", on_failure, Finished { outcome, usage: Usage::default() }) {
+            Answer::Said(()) => "said",
+            Answer::NotThere(_) => "not there",
+            Answer::Broken(_) => "broken",
+            Answer::Cancelled => "cancelled",
+        }
+    }
+
+    #[test]
+    fn a_hook_that_the_worker_ended_has_not_failed() {
+        for on_failure in [OnFailure::Open, OnFailure::Closed] {
+            assert_eq!(answer(on_failure, Outcome::Returned(Ok(()))), "said");
+            assert_eq!(answer(on_failure, Outcome::Cancelled), "cancelled", "{on_failure:?}");
+        }
+        assert_eq!(answer(OnFailure::Open, Outcome::Returned(Err("no".into()))), "not there");
+        assert_eq!(answer(OnFailure::Closed, Outcome::Returned(Err("no".into()))), "broken");
+        assert_eq!(answer(OnFailure::Closed, Outcome::Unavailable("no".into())), "broken");
+    }
 }

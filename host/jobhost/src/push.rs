@@ -78,7 +78,10 @@ async fn before_push(queue: &QueueInForce, mut draft: JobDraft) -> Result<JobDra
                 continue;
             }
             Outcome::Returned(Ok(PushDecision::Replace(replaced))) => {
-                format!("it replaced the queue `{}` by `{}`, which a before-push hook may not", draft.queue, replaced.queue)
+                format!(
+                    "it replaced the queue `{}` by `{}`, which a before-push hook may not",
+                    draft.queue, replaced.queue
+                )
             }
             Outcome::Returned(Ok(PushDecision::Reject(why))) => {
                 return Err(PushError::Rejected(format!("hook `{name}`: {why}")));

@@ -49,8 +49,7 @@ impl Registry {
                 }));
             }
         }
-        let mut registry =
-            Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
+        let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
         let mut problems = Vec::new();
         for load in loading {
             match load.await {

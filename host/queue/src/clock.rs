@@ -54,13 +54,8 @@ impl ManualClock {
 }
 
 /// The system's time. The only place of this crate that reads it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that everything else is given"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
 pub(crate) fn system_now() -> UnixMillis {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

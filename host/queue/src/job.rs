@@ -28,17 +28,12 @@ impl FromStr for JobId {
 
     /// Decimal digits without sign or leading zero, at least 1.
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let digits =
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         text.parse()
             .ok()
             .filter(|_| digits)
             .map(Self)
-            .ok_or_else(|| {
-                StoreError::Invalid(format!(
-                    "`{text}` is not a job id; ids are whole numbers from 1"
-                ))
-            })
+            .ok_or_else(|| StoreError::Invalid(format!("`{text}` is not a job id; ids are whole numbers from 1")))
     }
 }
 
@@ -51,21 +46,16 @@ impl Channel {
     /// backslash and the characters that yii2-queue's `clear` would take for
     /// wildcards (`*?[]`).
     pub fn new(name: &str) -> Result<Self, StoreError> {
-        let bad = name
-            .chars()
-            .find(|c| !c.is_ascii_graphic() || "*?[]\\\"'`".contains(*c));
+        let bad = name.chars().find(|c| !c.is_ascii_graphic() || "*?[]\\\"'`".contains(*c));
         match bad {
             Some(c) => Err(StoreError::Invalid(format!(
                 "channel `{}` has the character {c:?}; use ASCII letters, digits and punctuation other than * ? [ ] \\ and quotes",
                 name.escape_debug()
             ))),
-            None if name.is_empty() => Err(StoreError::Invalid(
-                "a channel's name must not be empty".into(),
-            )),
-            None if name.len() > 200 => Err(StoreError::Invalid(format!(
-                "channel `{}…` is longer than 200 bytes",
-                &name[..40]
-            ))),
+            None if name.is_empty() => Err(StoreError::Invalid("a channel's name must not be empty".into())),
+            None if name.len() > 200 => {
+                Err(StoreError::Invalid(format!("channel `{}…` is longer than 200 bytes", &name[..40])))
+            }
             None => Ok(Self(name.to_owned())),
         }
     }
@@ -96,14 +86,10 @@ impl Token {
             // Without the system's randomness nothing here is safe to go on.
             std::process::abort();
         }
-        Self(
-            bytes
-                .iter()
-                .fold(String::with_capacity(32), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                }),
-        )
+        Self(bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }))
     }
 
     /// One that was written down before.
@@ -133,21 +119,12 @@ pub struct NewJob {
 impl NewJob {
     /// A job without delay and metadata.
     pub fn new(body: impl Into<Vec<u8>>, ttr: u32) -> Self {
-        Self {
-            body: body.into(),
-            ttr,
-            delay: Duration::ZERO,
-            metadata: Vec::new(),
-        }
+        Self { body: body.into(), ttr, delay: Duration::ZERO, metadata: Vec::new() }
     }
 
     /// What every store checks before it takes a job.
     pub fn check(&self) -> Result<(), StoreError> {
-        let metadata: usize = self
-            .metadata
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
+        let metadata: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.body.len() > MAX_BODY {
             return Err(StoreError::Invalid(format!(
                 "the payload has {} bytes; a store takes at most {MAX_BODY}",
@@ -160,9 +137,7 @@ impl NewJob {
             )));
         }
         if self.ttr == 0 {
-            return Err(StoreError::Invalid(
-                "a ttr of 0 leaves no time to run; the least is 1 s".into(),
-            ));
+            return Err(StoreError::Invalid("a ttr of 0 leaves no time to run; the least is 1 s".into()));
         }
         Ok(())
     }
@@ -192,25 +167,14 @@ impl Message {
     /// `;` ends them.
     pub fn parse(raw: Vec<u8>) -> Self {
         let Some(end) = raw.iter().position(|b| *b == b';') else {
-            return Self::Malformed {
-                raw,
-                reason: "there is no `;` after the ttr".into(),
-            };
+            return Self::Malformed { raw, reason: "there is no `;` after the ttr".into() };
         };
-        let ttr = std::str::from_utf8(&raw[..end])
-            .ok()
-            .and_then(|digits| digits.parse::<u32>().ok());
+        let ttr = std::str::from_utf8(&raw[..end]).ok().and_then(|digits| digits.parse::<u32>().ok());
         match ttr {
-            Some(ttr) if ttr > 0 => Self::Readable {
-                ttr,
-                body: raw[end + 1..].to_vec(),
-            },
+            Some(ttr) if ttr > 0 => Self::Readable { ttr, body: raw[end + 1..].to_vec() },
             _ => {
                 let shown = String::from_utf8_lossy(&raw[..end.min(40)]).into_owned();
-                Self::Malformed {
-                    raw,
-                    reason: format!("the ttr `{shown}` is not a whole number of seconds from 1"),
-                }
+                Self::Malformed { raw, reason: format!("the ttr `{shown}` is not a whole number of seconds from 1") }
             }
         }
     }

@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use job::{Channel, JobId, Lease, Message, NewJob, Reserved, Token};
 pub use record::{AttemptRecord, Cause, Progress};
 pub use store::{
-    Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions,
-    Retain, Settled, Settlement, Store, SweepReport, Verdict, Wake,
+    Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled,
+    Settlement, Store, SweepReport, Verdict, Wake,
 };
 pub use url::{OpenOptions, StoreUrl, open};

@@ -97,20 +97,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The failed set, the latest failure first: `limit` jobs (at most 1,000)
     /// after the first `offset`.
-    async fn failed(
-        &self,
-        channel: &Channel,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Vec<FailedJob>, StoreError>;
+    async fn failed(&self, channel: &Channel, offset: u64, limit: u32) -> Result<Vec<FailedJob>, StoreError>;
 
     /// One job of the failed set; of several with one id (ids restart when a
     /// PHP program clears the queue) the latest.
-    async fn failed_job(
-        &self,
-        channel: &Channel,
-        id: JobId,
-    ) -> Result<Option<FailedJob>, StoreError>;
+    async fn failed_job(&self, channel: &Channel, id: JobId) -> Result<Option<FailedJob>, StoreError>;
 
     /// Puts failed jobs back to the end of the queue, attempts and crashes at
     /// 0. Returns for each the id it has now (a new one where its own is taken
@@ -123,11 +114,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Option<JobId>>, StoreError>;
 
     /// Drops jobs of the failed set; answers for each whether it was there. At most 1,000.
-    async fn remove_failed(
-        &self,
-        channel: &Channel,
-        ids: &[JobId],
-    ) -> Result<Vec<bool>, StoreError>;
+    async fn remove_failed(&self, channel: &Channel, ids: &[JobId]) -> Result<Vec<bool>, StoreError>;
 
     /// Drops those that failed longer ago than `older`; returns how many.
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError>;

@@ -43,11 +43,7 @@ impl StoreUrl {
 /// created unless `options.only_look`.
 pub async fn open(url: &str, options: OpenOptions) -> Result<Arc<dyn Store>, StoreError> {
     match StoreUrl::parse(url)? {
-        StoreUrl::Redis(url) => Ok(Arc::new(
-            crate::redis::RedisStore::open(&url, options.clock).await?,
-        )),
-        StoreUrl::Sqlite(url) => Ok(Arc::new(
-            crate::sqlite::SqliteStore::open(&url, &options).await?,
-        )),
+        StoreUrl::Redis(url) => Ok(Arc::new(crate::redis::RedisStore::open(&url, options.clock).await?)),
+        StoreUrl::Sqlite(url) => Ok(Arc::new(crate::sqlite::SqliteStore::open(&url, &options).await?)),
     }
 }

@@ -17,10 +17,7 @@ struct Subject {
 
 async fn open(folder: &tempfile::TempDir, clock: &ManualClock) -> Arc<dyn Store> {
     let url = format!("sqlite:{}/jobs.db", folder.path().display());
-    let options = OpenOptions {
-        clock: Clock::Manual(clock.clone()),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { clock: Clock::Manual(clock.clone()), ..OpenOptions::default() };
     Arc::new(SqliteStore::open(&url, &options).await.unwrap())
 }
 
@@ -38,11 +35,7 @@ impl TestStore for Subject {
 async fn make(clock: ManualClock) -> Subject {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder, &clock).await;
-    Subject {
-        folder,
-        clock,
-        store,
-    }
+    Subject { folder, clock, store }
 }
 
 jobhost_queue::conformance!(make);

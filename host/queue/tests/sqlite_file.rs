@@ -6,14 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobhost_queue::{
-    Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, open,
-};
+use jobhost_queue::{Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, open};
 
-const LOOK: OpenOptions = OpenOptions {
-    only_look: true,
-    clock: jobhost_queue::Clock::Store,
-};
+const LOOK: OpenOptions = OpenOptions { only_look: true, clock: jobhost_queue::Clock::Store };
 
 fn url(folder: &Path) -> String {
     format!("sqlite:{}/jobs.db", folder.display())
@@ -24,10 +19,7 @@ fn channel() -> Channel {
 }
 
 async fn push(store: &Arc<dyn Store>, body: &str) -> Pushed {
-    store
-        .push(&channel(), Token::random(), None, &[NewJob::new(body, 60)])
-        .await
-        .unwrap()
+    store.push(&channel(), Token::random(), None, &[NewJob::new(body, 60)]).await.unwrap()
 }
 
 /// What is in a folder, byte for byte.
@@ -57,9 +49,7 @@ async fn assert_refused_untouched(folder: &Path, says: &str) {
 #[tokio::test]
 async fn a_store_is_created_where_there_is_none_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&url(folder.path()), OpenOptions::default())
-        .await
-        .unwrap();
+    let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
     assert_eq!(push(&store, "a").await, Pushed::Stored(vec![JobId(1)]));
     drop(store);
     let left: Vec<String> = contents(folder.path()).into_keys().collect();
@@ -114,24 +104,15 @@ async fn an_absent_file_is_not_created_by_looking() {
         assert!(error.to_string().contains("jobs.db"), "{error}");
         assert_eq!(contents(folder.path()), before);
     }
-    let store = open(&url(folder.path()), OpenOptions::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        store.counts(&channel()).await.unwrap(),
-        Counts::default(),
-        "an empty file becomes a store"
-    );
+    let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
+    assert_eq!(store.counts(&channel()).await.unwrap(), Counts::default(), "an empty file becomes a store");
 }
 
 #[tokio::test]
 async fn an_absent_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent");
-    let error = open(&url(&absent), OpenOptions::default())
-        .await
-        .err()
-        .unwrap();
+    let error = open(&url(&absent), OpenOptions::default()).await.err().unwrap();
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
     let says = format!("the folder {} of store", absent.display());
     assert!(error.to_string().contains(&says), "{error}");
@@ -144,10 +125,7 @@ async fn an_absent_folder_is_named() {
 async fn a_folder_is_not_a_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("jobs.db")).unwrap();
-    let error = open(&url(folder.path()), OpenOptions::default())
-        .await
-        .err()
-        .unwrap();
+    let error = open(&url(folder.path()), OpenOptions::default()).await.err().unwrap();
     assert!(error.to_string().contains("is a folder"), "{error}");
 }
 
@@ -163,9 +141,7 @@ async fn a_file_that_is_no_database_is_refused_untouched() {
 async fn another_programs_database_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let other = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();
-    other
-        .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
-        .unwrap();
+    other.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
     drop(other);
     assert_refused_untouched(folder.path(), "another program's").await;
 }
@@ -175,9 +151,7 @@ async fn another_programs_database_with_a_log_beside_it_is_refused_untouched() {
     let elsewhere = tempfile::tempdir().unwrap();
     let file = elsewhere.path().join("jobs.db");
     let other = rusqlite::Connection::open(&file).unwrap();
-    other
-        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)")
-        .unwrap();
+    other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
     // As a killed program leaves it.
     let folder = tempfile::tempdir().unwrap();
     for name in ["jobs.db", "jobs.db-wal"] {
@@ -189,9 +163,7 @@ async fn another_programs_database_with_a_log_beside_it_is_refused_untouched() {
 #[tokio::test]
 async fn a_newer_jobhosts_file_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&url(folder.path()), OpenOptions::default())
-        .await
-        .unwrap();
+    let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
     push(&store, "a").await;
     drop(store);
     let newer = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();

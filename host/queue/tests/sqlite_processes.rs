@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobhost_queue::{
-    AttemptRecord, Channel, JobId, NewJob, OpenOptions, Pushed, ReserveOptions, Retain, Settled,
-    Settlement, Store, Token, Verdict, Wake, open,
+    AttemptRecord, Channel, JobId, NewJob, OpenOptions, Pushed, ReserveOptions, Retain, Settled, Settlement, Store,
+    Token, Verdict, Wake, open,
 };
 
 const ADDRESS: &str = "JOBHOST_TEST_ADDRESS";
@@ -80,11 +80,7 @@ async fn push(store: &Arc<dyn Store>, body: &str) -> JobId {
 /// Takes and settles jobs until there are none; returns their ids.
 async fn drain(store: &Arc<dyn Store>, limit: u32) -> Vec<JobId> {
     let mut done = Vec::new();
-    let options = ReserveOptions {
-        limit,
-        suspects: true,
-        worker: "here:1".into(),
-    };
+    let options = ReserveOptions { limit, suspects: true, worker: "here:1".into() };
     loop {
         let reserved = store.reserve(&channel(), Token::random(), &options).await;
         let reserved = reserved.unwrap().jobs;
@@ -98,11 +94,7 @@ async fn drain(store: &Arc<dyn Store>, limit: u32) -> Vec<JobId> {
                 verdict: Verdict::Done { output: None },
                 record: AttemptRecord::default(),
                 follow_ups: Vec::new(),
-                retain: Retain {
-                    done: Duration::ZERO,
-                    failed: Duration::ZERO,
-                    output: 0,
-                },
+                retain: Retain { done: Duration::ZERO, failed: Duration::ZERO, output: 0 },
             })
             .collect();
         let settled = store.settle(Token::random(), &batch).await.unwrap();
@@ -123,10 +115,7 @@ async fn a_push_of_another_process_wakes_a_waiter_within_100_ms() {
     }
     let folder = tempfile::tempdir().unwrap();
     let store = opened(&url(folder.path())).await;
-    let mut child = start(
-        "a_push_of_another_process_wakes_a_waiter_within_100_ms",
-        &url(folder.path()),
-    );
+    let mut child = start("a_push_of_another_process_wakes_a_waiter_within_100_ms", &url(folder.path()));
     let mut words = said(&mut child);
     assert_eq!(words.next().as_deref(), Some("ready"));
     let woken = tokio::spawn(async move {
@@ -159,16 +148,9 @@ async fn a_killed_process_loses_nothing_that_it_was_promised() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut child = start(
-        "a_killed_process_loses_nothing_that_it_was_promised",
-        &url(folder.path()),
-    );
+    let mut child = start("a_killed_process_loses_nothing_that_it_was_promised", &url(folder.path()));
     let mut words = said(&mut child);
-    let mut promised: Vec<JobId> = words
-        .by_ref()
-        .take(200)
-        .map(|id| id.parse().unwrap())
-        .collect();
+    let mut promised: Vec<JobId> = words.by_ref().take(200).map(|id| id.parse().unwrap()).collect();
     child.kill().unwrap();
     child.wait().unwrap();
     // What it had said before it died, without what was cut in the middle.
@@ -199,16 +181,9 @@ async fn two_processes_that_push_and_take_lose_and_double_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let url = url(folder.path());
     let store = opened(&url).await;
-    let mut child = start(
-        "two_processes_that_push_and_take_lose_and_double_nothing",
-        &url,
-    );
+    let mut child = start("two_processes_that_push_and_take_lose_and_double_nothing", &url);
     let words = said(&mut child);
-    let theirs = tokio::task::spawn_blocking(move || {
-        words
-            .map(|id| id.parse::<JobId>().unwrap())
-            .collect::<Vec<_>>()
-    });
+    let theirs = tokio::task::spawn_blocking(move || words.map(|id| id.parse::<JobId>().unwrap()).collect::<Vec<_>>());
     let mut taken = Vec::new();
     for _ in 0..EACH {
         push(&store, "ours").await;

@@ -47,10 +47,7 @@ impl Visitor<'_> for IdVisitor {
     type Value = Id;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an id (a whole number, or a string of 1 to {MAX_LENGTH} bytes)"
-        )
+        write!(f, "an id (a whole number, or a string of 1 to {MAX_LENGTH} bytes)")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Id, E> {

@@ -5,9 +5,7 @@
 mod publish_log;
 
 use asset_messages::{Id, SOURCE_CALLBACK, UPLOAD_ASSET};
-use jobhost_plugin::{
-    AttemptReport, Draft, FailureCause, HookError, Job, Json, RetryDecision, queue, warn,
-};
+use jobhost_plugin::{AttemptReport, Draft, FailureCause, HookError, Job, Json, RetryDecision, queue, warn};
 use publish_log::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -33,10 +31,7 @@ fn tell_source(
     let task = TaskFields::of(job);
     publish_log::append(PUBLISH_LOG.as_ref(), &Entry::failed(&task, cause))?;
     if task.task_id.is_none() {
-        warn!(
-            "job {} names no task, so nobody is told of its failure",
-            job.id
-        );
+        warn!("job {} names no task, so nobody is told of its failure", job.id);
         return Ok(RetryDecision::Unchanged);
     }
     let callback = SourceCallback {

@@ -45,19 +45,10 @@ impl<'a> Entry<'a> {
 
 /// Appends the entry in one write, so that lines of several workers do not mix.
 pub(crate) fn append(path: &Path, entry: &Entry<'_>) -> io::Result<()> {
-    let named = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot write {}: {error}", path.display()),
-        )
-    };
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(named)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(named)?;
     file.write_all(&line).map_err(named)
 }
 
@@ -71,22 +62,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         let task: TaskFields =
-            Json::from_text(r#"{"channel_id":7,"channel_code":"web","task_id":"2"}"#)
-                .read()
-                .unwrap();
+            Json::from_text(r#"{"channel_id":7,"channel_code":"web","task_id":"2"}"#).read().unwrap();
         let cause = FailureCause::Returned(JobError::permanent("35020", "none\nat all"));
         append(&path, &Entry::failed(&task, &cause)).unwrap();
-        append(
-            &path,
-            &Entry::failed(&TaskFields::default(), &FailureCause::Unhandled),
-        )
-        .unwrap();
+        append(&path, &Entry::failed(&TaskFields::default(), &FailureCause::Unhandled)).unwrap();
 
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["channel_id"], 7);
         assert_eq!(lines[0]["task_id"], "2");
@@ -102,15 +84,8 @@ mod tests {
     fn a_log_that_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing/log.jsonl");
-        let error = append(
-            &path,
-            &Entry::failed(&TaskFields::default(), &FailureCause::Unhandled),
-        )
-        .unwrap_err()
-        .to_string();
-        assert!(
-            error.starts_with(&format!("cannot write {}", path.display())),
-            "{error}"
-        );
+        let error =
+            append(&path, &Entry::failed(&TaskFields::default(), &FailureCause::Unhandled)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot write {}", path.display())), "{error}");
     }
 }

@@ -26,21 +26,14 @@ pub(crate) fn publish(
     in_time: &dyn Fn() -> bool,
 ) -> Result<Copied, CopyError> {
     let (mut reader, expected) = open_source(source)?;
-    let (folder, name) = target
-        .trim_start_matches('/')
-        .rsplit_once('/')
-        .unwrap_or(("", target));
+    let (folder, name) = target.trim_start_matches('/').rsplit_once('/').unwrap_or(("", target));
     let folder = root.join(folder);
     fs::create_dir_all(&folder).map_err(io_error("create the folder", &folder))?;
 
     let temporary = TemporaryFile::create(folder.join(format!(".{name}.part")))?;
     let size = stream(&mut reader, source, &temporary, in_time)?;
     if size != expected {
-        return Err(CopyError::SizeChanged {
-            path: source.to_owned(),
-            expected,
-            copied: size,
-        });
+        return Err(CopyError::SizeChanged { path: source.to_owned(), expected, copied: size });
     }
     temporary.rename(&folder.join(name))?;
     Ok(Copied { size })
@@ -80,9 +73,7 @@ fn stream(
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(io_error("read", source)(error)),
         };
-        writer
-            .write_all(&buffer[..read])
-            .map_err(io_error("write", &target.path))?;
+        writer.write_all(&buffer[..read]).map_err(io_error("write", &target.path))?;
         size += read as u64;
     }
     writer.sync_all().map_err(io_error("write", &target.path))?;
@@ -98,16 +89,8 @@ struct TemporaryFile {
 
 impl TemporaryFile {
     fn create(path: PathBuf) -> Result<Self, CopyError> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(io_error("create", &path))?;
-        Ok(Self {
-            file,
-            path,
-            renamed: false,
-        })
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(io_error("create", &path))?;
+        Ok(Self { file, path, renamed: false })
     }
 
     fn rename(mut self, target: &Path) -> Result<(), CopyError> {
@@ -128,11 +111,7 @@ impl Drop for TemporaryFile {
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopyError {
     let path = path.to_owned();
-    move |error| CopyError::Io {
-        action,
-        path,
-        error,
-    }
+    move |error| CopyError::Io { action, path, error }
 }
 
 /// Why a file was not copied.
@@ -141,50 +120,24 @@ pub(crate) enum CopyError {
     SourceMissing(PathBuf),
     SourceDenied(PathBuf),
     NotAFile(PathBuf),
-    SizeChanged {
-        path: PathBuf,
-        expected: u64,
-        copied: u64,
-    },
+    SizeChanged { path: PathBuf, expected: u64, copied: u64 },
     OutOfTime(PathBuf),
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        error: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, error: io::Error },
 }
 
 impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceMissing(path) => write!(f, "there is no file {}", path.display()),
-            Self::SourceDenied(path) => write!(
-                f,
-                "{} may not be read, or leads out of the storage",
-                path.display()
-            ),
+            Self::SourceDenied(path) => write!(f, "{} may not be read, or leads out of the storage", path.display()),
             Self::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
-            Self::SizeChanged {
-                path,
-                expected,
-                copied,
-            } => write!(
-                f,
-                "{} changed while it was copied: {copied} bytes instead of {expected}",
-                path.display()
-            ),
-            Self::OutOfTime(path) => {
-                write!(
-                    f,
-                    "the time to run ended while {} was copied",
-                    path.display()
-                )
+            Self::SizeChanged { path, expected, copied } => {
+                write!(f, "{} changed while it was copied: {copied} bytes instead of {expected}", path.display())
             }
-            Self::Io {
-                action,
-                path,
-                error,
-            } => write!(f, "cannot {action} {}: {error}", path.display()),
+            Self::OutOfTime(path) => {
+                write!(f, "the time to run ended while {} was copied", path.display())
+            }
+            Self::Io { action, path, error } => write!(f, "cannot {action} {}: {error}", path.display()),
         }
     }
 }

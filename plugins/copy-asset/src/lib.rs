@@ -57,11 +57,7 @@ fn check_count(task: &CopyAsset) -> Result<(), JobError> {
     Ok(())
 }
 
-fn copy_all(
-    task: &CopyAsset,
-    reserve: Duration,
-    published: &mut Vec<PublishedAsset>,
-) -> Result<(), JobError> {
+fn copy_all(task: &CopyAsset, reserve: Duration, published: &mut Vec<PublishedAsset>) -> Result<(), JobError> {
     let total = u32::try_from(task.assets.len()).ok();
     for (done, asset) in (0..).zip(&task.assets) {
         context::progress(done, total, &asset.absolute_url);
@@ -72,10 +68,7 @@ fn copy_all(
         let in_time = || context::remaining() > reserve;
         let Copied { size } = copy::publish(&source, Path::new(PUBLISHED), &target, &in_time)
             .map_err(|error| explain(&error, &asset.absolute_url))?;
-        info!(
-            "{} is published as {target}, {size} bytes",
-            asset.absolute_url
-        );
+        info!("{} is published as {target}, {size} bytes", asset.absolute_url);
         published.push(PublishedAsset {
             kind: asset.kind,
             channel_article_id: asset.channel_article_id.clone(),

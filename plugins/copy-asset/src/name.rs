@@ -7,9 +7,8 @@ use jobhost_plugin::JobError;
 /// A name that no other file has, for a copy of `source`, made of the present
 /// time (UTC) and 64 random bits.
 pub(crate) fn fresh(source: &str) -> Result<String, JobError> {
-    let random = getrandom::u64().map_err(|error| {
-        JobError::temporary("no-randomness", format!("cannot name a file: {error}"))
-    })?;
+    let random = getrandom::u64()
+        .map_err(|error| JobError::temporary("no-randomness", format!("cannot name a file: {error}")))?;
     Ok(name(Timestamp::now(), random, source))
 }
 
@@ -43,10 +42,7 @@ mod tests {
     #[test]
     fn a_name_holds_day_time_random_and_extension() {
         let now = "2026-02-28T23:59:59.0000425Z".parse().unwrap();
-        assert_eq!(
-            name(now, 0xab, "a/Sea View.PNG"),
-            "/2026/02/28/1772323199.000042.00000000000000ab.png"
-        );
+        assert_eq!(name(now, 0xab, "a/Sea View.PNG"), "/2026/02/28/1772323199.000042.00000000000000ab.png");
     }
 
     #[test]

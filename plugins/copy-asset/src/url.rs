@@ -25,16 +25,12 @@ pub(crate) fn storage_path(url: &str) -> Result<String, UrlError<'_>> {
     }
     let mut segments = Vec::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let segment = percent_decode_str(segment)
-            .decode_utf8()
-            .map_err(|_| refuse("its path is not UTF-8"))?;
+        let segment = percent_decode_str(segment).decode_utf8().map_err(|_| refuse("its path is not UTF-8"))?;
         if matches!(&*segment, "." | "..") {
             return Err(refuse("its path has a segment `.` or `..`"));
         }
         if segment.contains(['/', '\\', '\0']) {
-            return Err(refuse(
-                "its path has an encoded slash, a backslash or a NUL",
-            ));
+            return Err(refuse("its path has an encoded slash, a backslash or a NUL"));
         }
         segments.push(segment);
     }

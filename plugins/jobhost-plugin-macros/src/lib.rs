@@ -58,10 +58,7 @@ struct Export {
 fn wire(export: &Export, arguments: &TokenStream, function: TokenStream) -> TokenStream {
     let attribute = export.attribute;
     if !arguments.is_empty() {
-        return refuse(
-            &format!("`{attribute}` takes no arguments"),
-            Span::call_site(),
-        );
+        return refuse(&format!("`{attribute}` takes no arguments"), Span::call_site());
     }
     let Some(name) = function_name(&function) else {
         let message = format!("`{attribute}` belongs on a function");
@@ -100,11 +97,7 @@ fn dictated_signature() -> TokenStream {
 /// The export itself. Its symbol's name is one that other linkers refuse, so it
 /// exists in WebAssembly only; elsewhere the types are still checked.
 fn glue(export: &Export, name: &str) -> String {
-    let Export {
-        attribute,
-        function,
-        signature,
-    } = export;
+    let Export { attribute, function, signature } = export;
     let arguments: Vec<_> = signature
         .split_once(") ->")
         .map_or("", |(head, _)| head.trim_start_matches('('))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jobhost_plugin::{
-    AttemptReport, Draft, ExecDecision, FailureCause, HookError, Job, JobError, Json, PushDecision,
-    RetryDecision, context, info, queue,
+    AttemptReport, Draft, ExecDecision, FailureCause, HookError, Job, JobError, Json, PushDecision, RetryDecision,
+    context, info, queue,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,18 +33,11 @@ fn confirm(job: Job<Order>) -> Result<Receipt, JobError> {
     }
     // Any std error is a temporary one.
     let lines = std::fs::read_to_string("/orders/lines.txt")?;
-    let mail = Draft::new(
-        "mail",
-        "SendMail",
-        &serde_json::json!({"to": job.payload.mail}),
-    )?
-    .delay(Duration::from_mins(5))
-    .metadata("order", job.payload.number.to_string());
+    let mail = Draft::new("mail", "SendMail", &serde_json::json!({"to": job.payload.mail}))?
+        .delay(Duration::from_mins(5))
+        .metadata("order", job.payload.number.to_string());
     queue::push(mail)?;
-    Ok(Receipt {
-        number: job.payload.number,
-        lines: lines.lines().map(str::to_owned).collect(),
-    })
+    Ok(Receipt { number: job.payload.number, lines: lines.lines().map(str::to_owned).collect() })
 }
 
 #[jobhost_plugin::time_to_run]
@@ -82,12 +75,7 @@ fn before(job: &Job) -> Result<ExecDecision, HookError> {
 
 #[jobhost_plugin::after_exec]
 fn after(job: &Job, output: &Json, report: &AttemptReport) -> Result<(), HookError> {
-    info!(
-        "{} took {:?}: {}",
-        job.id,
-        report.duration,
-        output.as_text()
-    );
+    info!("{} took {:?}: {}", job.id, report.duration, output.as_text());
     Ok(())
 }
 

@@ -100,9 +100,7 @@ impl Draft {
 
 /// Rounded up, at least 1, as the host keeps it.
 pub(crate) fn whole_seconds(time: Duration) -> u32 {
-    let seconds = time
-        .as_secs()
-        .saturating_add(u64::from(time.subsec_nanos() > 0));
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
     u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
 }
 
@@ -113,10 +111,7 @@ mod tests {
     #[test]
     fn a_payload_that_is_not_an_object_is_refused() {
         let error = Draft::new("mail", "Send", &[1, 2]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "invalid: the payload of Send must be a JSON object, not [1,2]"
-        );
+        assert_eq!(error.to_string(), "invalid: the payload of Send must be a JSON object, not [1,2]");
     }
 
     #[test]

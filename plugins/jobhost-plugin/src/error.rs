@@ -40,11 +40,7 @@ impl JobError {
 
     /// Another attempt may succeed, but not before this long (HTTP 429 and the like).
     /// It is handed over in whole milliseconds.
-    pub fn retry_after(
-        after: Duration,
-        code: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn retry_after(after: Duration, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Kind::RetryAfter(after), code.into(), message.into())
     }
 
@@ -71,11 +67,7 @@ impl JobError {
     }
 
     fn new(kind: Kind, code: String, message: String) -> Self {
-        let failure = Failure {
-            code,
-            message,
-            details: Vec::new(),
-        };
+        let failure = Failure { code, message, details: Vec::new() };
         Self { kind, failure }
     }
 
@@ -84,10 +76,7 @@ impl JobError {
         match self.kind {
             Kind::Temporary => wit::JobError::Temporary(failure),
             Kind::Permanent => wit::JobError::Permanent(failure),
-            Kind::RetryAfter(after) => wit::JobError::RetryAfter(wit::DelayedFailure {
-                failure,
-                after: millis(after),
-            }),
+            Kind::RetryAfter(after) => wit::JobError::RetryAfter(wit::DelayedFailure { failure, after: millis(after) }),
         }
     }
 
@@ -95,27 +84,18 @@ impl JobError {
         let (kind, failure) = match error {
             wit::JobError::Temporary(failure) => (Kind::Temporary, failure),
             wit::JobError::Permanent(failure) => (Kind::Permanent, failure),
-            wit::JobError::RetryAfter(delayed) => (
-                Kind::RetryAfter(Duration::from_millis(delayed.after)),
-                delayed.failure,
-            ),
+            wit::JobError::RetryAfter(delayed) => {
+                (Kind::RetryAfter(Duration::from_millis(delayed.after)), delayed.failure)
+            }
         };
-        let failure = Failure {
-            code: failure.code,
-            message: failure.message,
-            details: failure.details,
-        };
+        let failure = Failure { code: failure.code, message: failure.message, details: failure.details };
         Self { kind, failure }
     }
 }
 
 impl Failure {
     pub(crate) fn into_wit(self) -> wit::Failure {
-        wit::Failure {
-            code: self.code,
-            message: self.message,
-            details: self.details,
-        }
+        wit::Failure { code: self.code, message: self.message, details: self.details }
     }
 }
 

@@ -36,17 +36,13 @@ fn execute<P: DeserializeOwned, O: Serialize>(
             .detail("reason", error.reason)
     })?;
     let output = run(job)?;
-    let text = serde_json::to_string(&output).map_err(|error| {
-        JobError::permanent("invalid-output", format!("the output of {name}: {error}"))
-    })?;
+    let text = serde_json::to_string(&output)
+        .map_err(|error| JobError::permanent("invalid-output", format!("the output of {name}: {error}")))?;
     // A handler that returns () has no output, which is not the same as null.
     Ok(if text == "null" { String::new() } else { text })
 }
 
-pub fn time_to_run(
-    ask: impl FnOnce(&Draft) -> Option<Duration>,
-    draft: wit::JobDraft,
-) -> Option<u32> {
+pub fn time_to_run(ask: impl FnOnce(&Draft) -> Option<Duration>, draft: wit::JobDraft) -> Option<u32> {
     ask(&Draft::from_wit(draft)).map(whole_seconds)
 }
 
@@ -62,18 +58,14 @@ pub fn before_push(
     hear: impl FnOnce(Draft) -> Result<PushDecision, HookError>,
     draft: wit::JobDraft,
 ) -> Result<wit::PushDecision, String> {
-    hear(Draft::from_wit(draft))
-        .map(PushDecision::into_wit)
-        .map_err(|error| error.to_string())
+    hear(Draft::from_wit(draft)).map(PushDecision::into_wit).map_err(|error| error.to_string())
 }
 
 pub fn before_exec(
     hear: impl FnOnce(&Job) -> Result<ExecDecision, HookError>,
     job: wit::Job,
 ) -> Result<wit::ExecDecision, String> {
-    hear(&Job::from_wit(job))
-        .map(ExecDecision::into_wit)
-        .map_err(|error| error.to_string())
+    hear(&Job::from_wit(job)).map(ExecDecision::into_wit).map_err(|error| error.to_string())
 }
 
 pub fn after_exec(
@@ -88,12 +80,7 @@ pub fn after_exec(
 }
 
 pub fn after_error(
-    hear: impl FnOnce(
-        &Job,
-        &FailureCause,
-        &RetryDecision,
-        &AttemptReport,
-    ) -> Result<RetryDecision, HookError>,
+    hear: impl FnOnce(&Job, &FailureCause, &RetryDecision, &AttemptReport) -> Result<RetryDecision, HookError>,
     job: wit::Job,
     cause: wit::FailureCause,
     decision: wit::RetryDecision,
@@ -158,9 +145,7 @@ mod tests {
         };
         assert_eq!(failure.code, "invalid-payload");
         assert!(
-            failure.message.starts_with(
-                "the payload of Resize: width: invalid type: string \"x\", expected u32"
-            ),
+            failure.message.starts_with("the payload of Resize: width: invalid type: string \"x\", expected u32"),
             "{}",
             failure.message
         );

@@ -97,9 +97,7 @@ impl FailureCause {
     pub fn message(&self) -> Cow<'_, str> {
         match self {
             Self::Returned(error) => (&*error.failure().message).into(),
-            Self::TimedOut(after) => {
-                format!("it took longer than {} s", after.as_secs_f64()).into()
-            }
+            Self::TimedOut(after) => format!("it took longer than {} s", after.as_secs_f64()).into(),
             Self::OutOfMemory(bytes) => format!("it needed more memory than {bytes} bytes").into(),
             Self::OutOfFuel(fuel) => format!("it used up {fuel} units of fuel").into(),
             Self::Exited(status) => format!("it ended itself with status {status}").into(),

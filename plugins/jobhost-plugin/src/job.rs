@@ -72,10 +72,7 @@ impl Job {
     /// The same job with its payload read.
     pub fn read<P: DeserializeOwned>(self) -> Result<Job<P>, InvalidJson> {
         let payload = self.payload.read()?;
-        Ok(Job {
-            info: self.info,
-            payload,
-        })
+        Ok(Job { info: self.info, payload })
     }
 }
 
@@ -98,14 +95,9 @@ impl Json {
     /// Reads it; the error names the place in the document.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, InvalidJson> {
         let mut reader = serde_json::Deserializer::from_str(&self.0);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| InvalidJson {
-            path: place(error.path()),
-            reason: error.into_inner().to_string(),
-        })?;
-        reader.end().map_err(|error| InvalidJson {
-            path: ".".to_owned(),
-            reason: error.to_string(),
-        })?;
+        let value = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| InvalidJson { path: place(error.path()), reason: error.into_inner().to_string() })?;
+        reader.end().map_err(|error| InvalidJson { path: ".".to_owned(), reason: error.to_string() })?;
         Ok(value)
     }
 }
@@ -119,9 +111,7 @@ impl<'de> Deserialize<'de> for Json {
 impl Serialize for Json {
     /// Fails if the text is not JSON.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.0)
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        serde_json::from_str::<&RawValue>(&self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -168,9 +158,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_field_is_named_by_its_path_with_what_was_expected() {
-        let error = Json::from_text(r#"{"assets":[{"size":1},{"size":"big"}]}"#)
-            .read::<Task>()
-            .unwrap_err();
+        let error = Json::from_text(r#"{"assets":[{"size":1},{"size":"big"}]}"#).read::<Task>().unwrap_err();
         assert_eq!(error.path, "assets[1].size");
         assert!(error.reason.contains("expected u64"), "{error}");
     }

@@ -29,6 +29,20 @@ on_both_stores! {
         assert_eq!(told.stdout.matches("\"event\":\"done\"").count(), 1000, "each ran once");
     }
 
+    fn a_busy_store_can_be_looked_at(place) {
+        one_guest(place, "echo", "", "");
+        let line = format!("{{\"name\":\"X\",\"payload\":{{\"text\":\"{}\"}}}}\n", "x".repeat(300));
+        place.jobhost(&["push", "--batch", "-"]).stdin(line.repeat(3_000)).run().success();
+        let worker = place.jobhost(&["run", "--json"]).start();
+        wait_until("all done", Duration::from_mins(1), || {
+            let [waiting, delayed, reserved, done, failed] = place.counts("work");
+            assert_eq!(waiting + reserved + done, 3_000, "each is somewhere at every moment");
+            assert_eq!((delayed, failed), (0, 0));
+            if done == 3_000 { Ok(()) } else { Err(done) }
+        });
+        worker.end().success();
+    }
+
     fn what_one_command_stored_the_next_one_finds(place) {
         place.configure("[queues.work]\n");
         for n in 1..=3 {

@@ -5,16 +5,19 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jobhost_queue::AttemptRecord;
+use jobhost_queue::{AttemptRecord, Cause};
 use serde_json::{Value, json};
 
 use super::output::{Output, Paint, harmless, harmless_line, human_duration, local_time};
+use super::printing::{self, Lines, Printed};
+use crate::exit::CliError;
 use crate::worker::events::{Event, Listener, Subject};
 
-/// Prints events. What cannot be printed, the pipe being closed, is dropped:
-/// jobs do not end because nobody reads along.
+/// Prints events. What cannot be printed, the pipe being closed or its reader
+/// far behind, is dropped: jobs neither end nor wait because nobody reads along.
 pub(super) struct Console {
-    output: Output,
+    lines: Lines,
+    json: bool,
     paint: Paint,
     /// Whether ids are printed with their queue.
     several_queues: bool,
@@ -23,8 +26,12 @@ pub(super) struct Console {
 
 impl Console {
     /// `several_queues`: whether an id alone would be ambiguous.
-    pub(super) fn new(output: Output, several_queues: bool) -> Self {
-        Self { output, paint: output.paint(), several_queues, pid: std::process::id() }
+    pub(super) fn new(output: Output, several_queues: bool) -> Result<(Self, Printed), CliError> {
+        let (lines, printed) = printing::start(move |line| {
+            let _ = output.text(line);
+        })?;
+        let (json, paint) = (output.is_json(), output.paint());
+        Ok((Self { lines, json, paint, several_queues, pid: std::process::id() }, printed))
     }
 
     fn line(&self, event: &Event) -> String {
@@ -45,7 +52,9 @@ impl Console {
                 self.job(job, &text)
             }
             Event::HandedBack(job) => self.job(job, "Handed back, not counted"),
-            Event::Lost(job) => self.job(job, "Lost: its lease has expired or it was removed; nothing of this attempt counts"),
+            Event::Lost(job) => {
+                self.job(job, "Lost: its lease has expired or it was removed; nothing of this attempt counts")
+            }
             Event::Reclaimed { queue, ids } => {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
                 self.worker(&format!("Jobs of a dead worker wait again in {queue}: {}", ids.join(", ")))
@@ -68,11 +77,7 @@ impl Console {
     fn failed(&self, job: &Subject, record: &AttemptRecord, retry_after: Option<Duration>) -> String {
         let mut text = self.job(job, &format!("{} ({})", self.paint.bad("Error"), self.took(record)));
         if let Some(cause) = &record.cause {
-            let message = harmless(&cause.message);
-            let code = if cause.code.is_empty() { String::new() } else { format!("{}: ", harmless_line(&cause.code)) };
-            for (index, line) in message.lines().enumerate() {
-                let _ = writeln!(text, "> {}{line}", if index == 0 { code.as_str() } else { "" });
-            }
+            text.push_str(&why(cause));
         }
         if let Some(delay) = retry_after {
             let _ = writeln!(text, "> next attempt in {}", human_duration(delay));
@@ -93,11 +98,7 @@ impl Console {
 
 impl Listener for Console {
     fn hear(&self, event: &Event) {
-        let _ = if self.output.is_json() {
-            self.output.document(&document(event, self.pid))
-        } else {
-            self.output.text(&self.line(event))
-        };
+        self.lines.send(if self.json { format!("{}\n", document(event, self.pid)) } else { self.line(event) });
     }
 }
 
@@ -153,6 +154,21 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Code and message of a failure, each line marked; its kind where the plugin gave neither.
+fn why(cause: &Cause) -> String {
+    let (code, message) = (harmless_line(&cause.code), harmless(&cause.message));
+    let told = match (code.is_empty(), message.is_empty()) {
+        (true, true) => format!("{}, without code and message", cause.kind),
+        (true, false) => message,
+        (false, true) => code,
+        (false, false) => format!("{code}: {message}"),
+    };
+    told.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "> {line}");
+        text
+    })
+}
+
 /// `H:MM:SS`, or `D:HH:MM:SS` from a day on, like yii2.
 fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
@@ -168,6 +184,17 @@ fn clock(elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_without_a_message_is_told_by_its_code_or_kind() {
+        let told = |code: &str, message: &str| {
+            why(&Cause { kind: "returned".into(), code: code.into(), message: message.into(), ..Cause::default() })
+        };
+        assert_eq!(told("35020", "no assets\nfor task 2"), "> 35020: no assets\n> for task 2\n");
+        assert_eq!(told("", "no assets"), "> no assets\n");
+        assert_eq!(told("35020", ""), "> 35020\n");
+        assert_eq!(told("", ""), "> returned, without code and message\n");
+    }
 
     #[test]
     fn the_worked_time_is_printed_like_yii2_prints_it() {

@@ -29,7 +29,9 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
     let engine = engine(&config).map_err(HostError::from)?;
     let registry = Registry::load(&config, Some(&engine), Wanted::All).await.map_err(HostError::from)?;
     let Some(plugin) = registry.handler(&name) else {
-        return Err(CliError::NotSo(format!("no plugin handles jobs named `{name}`; give one of the configured names with --name")));
+        return Err(CliError::NotSo(format!(
+            "no plugin handles jobs named `{name}`; give one of the configured names with --name"
+        )));
     };
     let ttr = args.ttr.unwrap_or_else(|| Duration::from_secs(u64::from(config.queues[0].ttr)));
     let host = Arc::new(Shown { plugin: plugin.name().to_owned(), pushed: Mutex::default() });

@@ -15,6 +15,7 @@ pub mod listen;
 mod logs;
 pub mod output;
 pub mod payload;
+mod printing;
 mod push;
 mod remove;
 pub mod run;
@@ -40,19 +41,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is wrong usage.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             let _ = error.print();
             return exit.into();
         }
     };
     panic::set_hook(Box::new(|info| {
-        complain(&format!(
-            "unexpected: {info}\nthis is a bug in jobhost, please report it; no job is lost by it"
-        ));
+        complain(&format!("unexpected: {info}\nthis is a bug in jobhost, please report it; no job is lost by it"));
     }));
     let ended = panic::catch_unwind(AssertUnwindSafe(|| start(cli)));
     match ended {
@@ -73,10 +68,7 @@ fn start(cli: Cli) -> Result<Exit, CliError> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| CliError::Stream {
-            what: "threads cannot be started".to_owned(),
-            error,
-        })?
+        .map_err(|error| CliError::Stream { what: "threads cannot be started".to_owned(), error })?
         .block_on(dispatch(cli))
 }
 
@@ -100,17 +92,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
 
 /// The configuration for running jobs: plugin files and granted folders must
 /// be there.
-pub fn load_to_run(
-    global: &GlobalArgs,
-    plugins: &[PathBuf],
-    concurrency: Option<u32>,
-) -> Result<Config, CliError> {
-    let request = Request {
-        plugins: plugins.to_vec(),
-        concurrency,
-        check_paths: true,
-        ..request(global)
-    };
+pub fn load_to_run(global: &GlobalArgs, plugins: &[PathBuf], concurrency: Option<u32>) -> Result<Config, CliError> {
+    let request = Request { plugins: plugins.to_vec(), concurrency, check_paths: true, ..request(global) };
     Ok(load(&request)?)
 }
 
@@ -120,11 +103,7 @@ fn load_to_look(global: &GlobalArgs) -> Result<Config, CliError> {
 }
 
 fn request(global: &GlobalArgs) -> Request {
-    Request {
-        config: global.config.clone(),
-        store: global.store.clone(),
-        ..Request::default()
-    }
+    Request { config: global.config.clone(), store: global.store.clone(), ..Request::default() }
 }
 
 /// Opens the store to change something in it.
@@ -135,10 +114,7 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, CliError> {
 /// Opens the store without creating it; `None` where it is not there yet, so
 /// that nothing is in it.
 async fn open_to_look(config: &Config) -> Result<Option<Arc<dyn Store>>, CliError> {
-    let options = OpenOptions {
-        only_look: true,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { only_look: true, ..OpenOptions::default() };
     match jobhost_queue::open(&config.store, options).await {
         Ok(store) => Ok(Some(store)),
         Err(StoreError::Absent(_)) => Ok(None),

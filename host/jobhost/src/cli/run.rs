@@ -2,6 +2,7 @@
 //! and its signals.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -13,7 +14,12 @@ use super::{ids, load_to_run};
 use crate::exit::{CliError, Exit};
 use crate::host::Host;
 use crate::worker::events::Events;
-use crate::worker::run::Until;
+use crate::worker::run::{Until, Worker};
+
+/// How long the reader of stdout has for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(5);
+/// And after a second signal.
+const LAST_LINES_NOW: Duration = Duration::from_millis(100);
 
 /// Takes and runs jobs until none is waiting, then stops.
 pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
@@ -33,25 +39,37 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
         _ = signals.next() => return Ok(Exit::Success),
     };
     if host.registry.load().plugins().is_empty() {
-        tracing::warn!("no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml");
+        tracing::warn!(
+            "no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml"
+        );
     }
-    let console = Console::new(Output::new(global), queues.len() > 1);
+    let (console, printed) = Console::new(Output::new(global), queues.len() > 1)?;
+    let ended = until_stopped(host.worker(queues, Events::to(vec![Arc::new(console)])), until, &mut signals).await;
+    let within = if let Ok(Exit::Interrupted | Exit::Terminated) = ended { LAST_LINES_NOW } else { LAST_LINES };
+    tokio::select! {
+        () = printed.wait(within) => ended,
+        signal = signals.next() => ended.map(|_| signal),
+    }
+}
+
+/// The worker until it ends, is told to stop and does, or is told a second time.
+async fn until_stopped(worker: Worker, until: Until, signals: &mut Signals) -> Result<Exit, CliError> {
     let (tell_stop, stop) = watch::channel(false);
-    let working = host.worker(queues, Events::to(vec![Arc::new(console)])).run(until, stop);
+    let working = worker.run(until, stop);
     tokio::pin!(working);
     tokio::select! {
-        worked = &mut working => return Ok(worked.map(|()| Exit::Success)?),
+        ended = &mut working => return Ok(ended.map(|()| Exit::Success)?),
         _ = signals.next() => {}
     }
     let _ = tell_stop.send(true);
     tokio::select! {
-        worked = &mut working => Ok(worked.map(|()| Exit::Success)?),
+        ended = &mut working => Ok(ended.map(|()| Exit::Success)?),
         // Nothing is lost: the store gives the jobs to others when their leases have expired.
         second = signals.next() => Ok(second),
     }
 }
 
-/// SIGTERM and SIGINT, and SIGHUP while there is nothing to read again.
+/// SIGTERM and SIGINT. SIGHUP is left alone: it ends the program at once.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

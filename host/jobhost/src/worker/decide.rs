@@ -173,9 +173,7 @@ mod tests {
         check(&permanent(), 1, 3, &[], None);
         check(&retry_after(7_000), 1, 3, &[], Some(7.0));
         check(&retry_after(7_000), 3, 3, &[], None);
-        for hopeless in
-            [FailureCause::Unhandled, FailureCause::Undecodable("x".into()), FailureCause::Crashed(3)]
-        {
+        for hopeless in [FailureCause::Unhandled, FailureCause::Undecodable("x".into()), FailureCause::Crashed(3)] {
             check(&hopeless, 1, 100, &[], None);
             assert!(!can_be_retried(&hopeless));
         }

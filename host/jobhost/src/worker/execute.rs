@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jobhost_queue::envelope::{self, Envelope};
 use jobhost_queue::{AttemptRecord, FollowUp, Message, Reserved, Settlement, Store, Verdict};
-use jobhost_runtime::types::{AttemptReport, ExecDecision, FailureCause, Job, JobError};
+use jobhost_runtime::types::{AttemptReport, ExecDecision, FailureCause, Job, JobError, RetryDecision};
 use jobhost_runtime::{Call, Outcome, Plugin, Usage};
 
 use super::chance;
@@ -16,7 +16,7 @@ use super::events::Subject;
 use super::lease::Holding;
 use crate::cause;
 use crate::config::Unknown;
-use crate::hooks::{self, AfterError, BeforeExec};
+use crate::hooks::{self, AfterError, AfterExec, BeforeExec};
 use crate::push::Pusher;
 use crate::registry::{QueueInForce, Registry};
 
@@ -151,7 +151,8 @@ impl Attempt {
 
     /// Nobody here handles the name: failed, or left to other workers for a while.
     async fn unhandled(&mut self) -> Settlement {
-        let first_seen = self.reserved.pushed_at.unwrap_or(self.reserved.first_reserved_at);
+        // Not since it was pushed: a job that was delayed, or waited long, was offered to nobody meanwhile.
+        let first_seen = self.reserved.first_reserved_at;
         let known_for = Duration::from_millis(self.reserved.reserved_at.saturating_sub(first_seen));
         if self.queue.config.unknown == Unknown::Release && known_for < RELEASED_AT_MOST {
             return self.postponed(RELEASED_FOR, "no plugin handles this name here".into());
@@ -178,9 +179,7 @@ impl Attempt {
             ExecDecision::Postpone(delay) => {
                 self.postponed(Duration::from_millis(delay).max(LEAST_POSTPONED), format!("hook {hook}"))
             }
-            ExecDecision::Fail(failure) => {
-                self.failed(FailureCause::Returned(JobError::Temporary(failure))).await
-            }
+            ExecDecision::Fail(failure) => self.failed(FailureCause::Returned(JobError::Temporary(failure))).await,
         }
     }
 
@@ -227,6 +226,9 @@ impl Attempt {
         let report = self.report();
         let told = hooks::after_exec(&self.scope, &self.queue.hooks, &self.job, &output, &report).await;
         self.add_hook_time(told.took);
+        if matches!(told.answer, AfterExec::Cancelled) {
+            return self.settlement(Verdict::HandedBack, Vec::new());
+        }
         let mut follow_ups = std::mem::take(&mut self.asked);
         follow_ups.extend(pushes);
         follow_ups.extend(told.pushes);
@@ -247,8 +249,12 @@ impl Attempt {
         let attempt = self.reserved.attempt;
         let mut decision = decide::by_queue(&found, attempt, &policy, chance());
 
-        if let Some(answer) = self.can_retry(&found).await {
-            decision = decide::overruled(decision, answer, attempt, &policy.backoff, chance());
+        match self.can_retry(&found).await {
+            Opinion::None => {}
+            Opinion::Says(answer) => {
+                decision = decide::overruled(decision, answer, attempt, &policy.backoff, chance());
+            }
+            Opinion::Cancelled => return self.settlement(Verdict::HandedBack, Vec::new()),
         }
         // A job that outlived its poison verdict once may have its hooks to blame.
         let hooks: Vec<_> = match found {
@@ -290,10 +296,12 @@ impl Attempt {
     }
 
     /// The plugin's own opinion, asked of the version that ran.
-    async fn can_retry(&mut self, found: &FailureCause) -> Option<jobhost_runtime::types::RetryDecision> {
-        let plugin = self.handler.clone().filter(|plugin| plugin.exports().retry_policy)?;
+    async fn can_retry(&mut self, found: &FailureCause) -> Opinion {
+        let Some(plugin) = self.handler.clone().filter(|plugin| plugin.exports().retry_policy) else {
+            return Opinion::None;
+        };
         if !decide::can_be_retried(found) {
-            return None;
+            return Opinion::None;
         }
         let calls = hooks::calls(&self.scope, &plugin);
         let interrupt = self.scope.holding.interrupt.clone();
@@ -301,14 +309,18 @@ impl Attempt {
         let finished = plugin.can_retry(self.job.clone(), found.clone(), call).await;
         self.add_hook_time(finished.usage.duration);
         let reason = match finished.outcome {
-            Outcome::Returned(answer) => return Some(answer),
-            Outcome::Cancelled => return None,
+            Outcome::Returned(answer) => return Opinion::Says(answer),
+            Outcome::Cancelled => return Opinion::Cancelled,
             Outcome::Faulted(fault) => cause::message(&fault.cause),
             Outcome::Unavailable(why) => why,
         };
-        tracing::warn!(plugin = plugin.name(), job.id = self.job.id, reason,
-            "can-retry has failed; the queue's own decision stands");
-        None
+        tracing::warn!(
+            plugin = plugin.name(),
+            job.id = self.job.id,
+            reason,
+            "can-retry has failed; the queue's own decision stands"
+        );
+        Opinion::None
     }
 
     fn report(&self) -> AttemptReport {
@@ -333,6 +345,15 @@ impl Attempt {
             retain: self.queue.config.retain,
         }
     }
+}
+
+/// What can-retry said.
+enum Opinion {
+    /// Nothing, or it has failed.
+    None,
+    Says(RetryDecision),
+    /// The attempt was cancelled meanwhile: nobody knows.
+    Cancelled,
 }
 
 /// How the handler ended.

@@ -11,6 +11,8 @@ use jobhost_runtime::Interrupt;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::outage::Outage;
+
 /// Without a successful extension for this long, by a clock that runs through
 /// suspend, another worker may soon have the job: the attempt ends here first.
 const DISTRUST_AFTER: Duration = Duration::from_secs(8);
@@ -62,8 +64,7 @@ impl Leases {
         lock(&self.0).remove(lease);
     }
 
-    /// Whether a suspect of this channel is among them is the caller's to
-    /// count; this is how many there are in all.
+    /// How many attempts hold one.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }
@@ -91,13 +92,14 @@ impl Leases {
     }
 
     /// Tells the store once that the leases are held.
-    async fn extend(&self, store: &dyn Store, stopping: bool) {
+    async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool) {
         for (channel, holdings) in self.by_channel() {
             for chunk in holdings.chunks(1000) {
                 let leases: Vec<Lease> = chunk.iter().map(|holding| holding.lease.clone()).collect();
                 let asked_at = boot_time();
                 match store.extend(&leases, stopping).await {
                     Ok(answers) => {
+                        outage.is_over();
                         for (holding, held) in chunk.iter().zip(answers) {
                             match held {
                                 Held::Yes => *lock(&holding.extended) = asked_at,
@@ -105,6 +107,8 @@ impl Leases {
                             }
                         }
                     }
+                    // With long jobs in all slots nobody else talks to the store.
+                    Err(error) if error.is_transient() => outage.begins(&error),
                     Err(error) => tracing::warn!(channel = %channel, %error, "leases could not be extended"),
                 }
             }
@@ -143,7 +147,12 @@ pub(crate) async fn bring_one(store: &dyn Store, holding: &Holding, progress: Pr
 
 /// Keeps the leases until it is dropped. `stopping` turns true when the worker
 /// stops: the store hears of it at once.
-pub(crate) async fn keep_leases(leases: Leases, store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn keep_leases(
+    leases: Leases,
+    store: Arc<dyn Store>,
+    outage: Outage,
+    mut stopping: watch::Receiver<bool>,
+) {
     let extending = async {
         let mut ticks = interval(EXTEND_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,7 +163,7 @@ pub(crate) async fn keep_leases(leases: Leases, store: Arc<dyn Store>, mut stopp
                 changed = stopping.changed(), if !told => told = changed.is_err() || *stopping.borrow(),
             }
             // A call that hangs must not keep the distrust from coming.
-            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, told)).await;
+            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, &outage, told)).await;
             leases.distrust();
         }
     };

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
-use super::lease::{Leases, bring_one, keep_leases};
+use super::lease::{Holding, Leases, bring_one, keep_leases};
 use super::outage::Outage;
 use super::settle::{LAST_SETTLEMENTS, Settler};
 use super::take::{Source, Suspects};
@@ -90,7 +90,7 @@ impl Worker {
         let mut duties = JoinSet::new();
         let (tell_stopping, stopping) = watch::channel(false);
         duties.spawn(settling);
-        duties.spawn(keep_leases(shared.leases.clone(), Arc::clone(&shared.store), stopping));
+        duties.spawn(keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping));
         for source in &sources {
             duties.spawn(sweep(Arc::clone(&shared), source.name.clone(), source.channel().clone()));
             duties.spawn(source.watch(Arc::clone(&shared.store), Arc::clone(&shared.bell), outage.clone()));
@@ -98,8 +98,7 @@ impl Worker {
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        let taken =
-            take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
+        let taken = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
         if *stop.borrow() || taken.is_err() {
             let _ = tell_stopping.send(true);
             shared.events.tell(&Event::WorkerStopping { grace: self.grace });
@@ -191,7 +190,8 @@ async fn look_at_all(
         taken += jobs.len();
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
-                attempts.spawn(attempt(Arc::clone(shared), source.name.clone(), reserved, slot));
+                let slot = TakenSlot::new(Arc::clone(shared), &reserved, slot);
+                attempts.spawn(attempt(slot, source.name.clone(), reserved));
             }
         }
         in_hand = slots.pop();
@@ -215,11 +215,7 @@ fn share(available: usize, queues_left: usize) -> usize {
 }
 
 /// The slot in hand and up to `more` others.
-fn claim(
-    in_hand: &mut Option<OwnedSemaphorePermit>,
-    slots: &Arc<Semaphore>,
-    more: usize,
-) -> Vec<OwnedSemaphorePermit> {
+fn claim(in_hand: &mut Option<OwnedSemaphorePermit>, slots: &Arc<Semaphore>, more: usize) -> Vec<OwnedSemaphorePermit> {
     let mut permits: Vec<_> = in_hand.take().into_iter().collect();
     while permits.len() <= more.min(999) {
         match Arc::clone(slots).try_acquire_owned() {
@@ -242,28 +238,47 @@ async fn wait_for_work(shared: &Shared, sources: &[Source], until: Until) {
     }
 }
 
-/// One job in its slot, from here to its settlement.
-async fn attempt(shared: Arc<Shared>, queue: String, reserved: Reserved, slot: OwnedSemaphorePermit) {
-    let lease = reserved.lease.clone();
-    let holding = shared.leases.keep(&lease);
-    let registry = shared.registry.load_full();
-    if let Some(queue) = registry.queue(&queue).cloned() {
-        let scope = AttemptScope {
-            pusher: Arc::clone(&shared.pusher),
-            store: Arc::clone(&shared.store),
-            holding: Arc::clone(&holding),
-        };
-        let mut attempt = Attempt::new(scope, registry, queue, reserved, &shared.identity);
-        let settlement = attempt.execute(|subject| shared.events.tell(&Event::Started(subject))).await;
-        if let Some(progress) = holding.take_progress() {
-            bring_one(&*shared.store, &holding, progress).await;
-        }
-        settle(&shared, &mut attempt, settlement).await;
+/// A slot with the job that was taken into it: the lease is kept and the slot
+/// is not free until this is dropped, by a panic too.
+struct TakenSlot {
+    shared: Arc<Shared>,
+    holding: Arc<Holding>,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+impl TakenSlot {
+    fn new(shared: Arc<Shared>, reserved: &Reserved, slot: OwnedSemaphorePermit) -> Self {
+        let holding = shared.leases.keep(&reserved.lease);
+        Self { shared, holding, slot: Some(slot) }
     }
-    shared.leases.forget(&lease);
-    shared.suspects.forget(&lease);
-    drop(slot);
-    shared.bell.notify_one();
+}
+
+impl Drop for TakenSlot {
+    fn drop(&mut self) {
+        self.shared.leases.forget(&self.holding.lease);
+        self.shared.suspects.forget(&self.holding.lease);
+        drop(self.slot.take());
+        // Last: who hears it looks for a free slot.
+        self.shared.bell.notify_one();
+    }
+}
+
+/// One job in its slot, from here to its settlement.
+async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
+    let (shared, holding) = (&taken.shared, &taken.holding);
+    let registry = shared.registry.load_full();
+    let Some(queue) = registry.queue(&queue).cloned() else { return };
+    let scope = AttemptScope {
+        pusher: Arc::clone(&shared.pusher),
+        store: Arc::clone(&shared.store),
+        holding: Arc::clone(holding),
+    };
+    let mut attempt = Attempt::new(scope, registry, queue, reserved, &shared.identity);
+    let settlement = attempt.execute(|subject| shared.events.tell(&Event::Started(subject))).await;
+    if let Some(progress) = holding.take_progress() {
+        bring_one(&*shared.store, holding, progress).await;
+    }
+    settle(shared, &mut attempt, settlement).await;
 }
 
 /// Settles, and again as failed where the store refuses a follow-up.
@@ -343,3 +358,6 @@ async fn drain(shared: &Shared, attempts: &mut JoinSet<()>, grace: Duration) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

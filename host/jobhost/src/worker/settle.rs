@@ -4,13 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobhost_queue::{Settled, Settlement, Store, StoreError, Token};
+use jobhost_queue::{Settled, Settlement, Store, StoreError, Token, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 use super::outage::Outage;
 
 /// The most settlements in one call.
 const BATCH: usize = 64;
+
+/// And the most bytes of follow-ups and outputs in it, unless one job alone
+/// has more: a store must not choke on many large ones that end together.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// Where finished attempts go. Clones share it.
 #[derive(Clone)]
@@ -45,9 +49,37 @@ async fn serve(store: Arc<dyn Store>, outage: Outage, mut finished: mpsc::Unboun
             let channel = batch[0].settlement.lease.channel.clone();
             let (same, others) = batch.drain(..).partition(|one| one.settlement.lease.channel == channel);
             batch = others;
-            settle_batch(&*store, &outage, same).await;
+            for part in parts(same) {
+                settle_batch(&*store, &outage, part).await;
+            }
         }
     }
+}
+
+/// The batch in its order, cut into as few parts as [`BATCH_BYTES`] allows.
+fn parts(batch: Vec<Finished>) -> Vec<Vec<Finished>> {
+    let mut parts: Vec<Vec<Finished>> = Vec::new();
+    let mut bytes = 0_usize;
+    for finished in batch {
+        let more = weight(&finished.settlement);
+        bytes = bytes.saturating_add(more);
+        match parts.last_mut() {
+            Some(part) if bytes <= BATCH_BYTES => part.push(finished),
+            _ => {
+                bytes = more;
+                parts.push(vec![finished]);
+            }
+        }
+    }
+    parts
+}
+
+fn weight(settlement: &Settlement) -> usize {
+    let output = match &settlement.verdict {
+        Verdict::Done { output: Some(output) } => output.len(),
+        _ => 0,
+    };
+    settlement.follow_ups.iter().map(|follow_up| follow_up.job.body.len()).fold(output, usize::saturating_add)
 }
 
 /// Settles jobs of one channel. An error that is not the weather's is that of
@@ -99,3 +131,32 @@ async fn until_answered(
 /// How long a stopping worker waits for the last settlements, beyond the
 /// grace, when the store is away.
 pub(crate) const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use jobhost_queue::{AttemptRecord, Channel, FollowUp, JobId, Lease, NewJob, Retain};
+
+    use super::*;
+
+    fn finished(id: u64, bytes: usize) -> Finished {
+        let channel = Channel::new("q").unwrap();
+        let settlement = Settlement {
+            lease: Lease { channel: channel.clone(), id: JobId(id), token: Token::random() },
+            verdict: Verdict::Done { output: None },
+            record: AttemptRecord::default(),
+            follow_ups: vec![FollowUp { channel, job: NewJob::new(vec![b' '; bytes], 1) }],
+            retain: Retain { done: Duration::ZERO, failed: Duration::ZERO, output: 0 },
+        };
+        Finished { settlement, answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn a_batch_is_cut_where_it_would_be_too_large_and_keeps_its_order() {
+        let sizes = [1, BATCH_BYTES - 1, 1, BATCH_BYTES + 1, 1, 1];
+        let batch = sizes.iter().zip(1..).map(|(bytes, id)| finished(id, *bytes)).collect();
+        let ids = |part: Vec<Finished>| part.iter().map(|one| one.settlement.lease.id.0).collect();
+        let cut: Vec<Vec<u64>> = parts(batch).into_iter().map(ids).collect();
+        assert_eq!(cut, [vec![1, 2], vec![3], vec![4], vec![5, 6]]);
+        assert!(parts(Vec::new()).is_empty());
+    }
+}

@@ -100,7 +100,7 @@ impl Source {
         (limit, stop): (u32, &watch::Receiver<bool>),
     ) -> Result<Vec<Reserved>, StoreError> {
         let options = ReserveOptions { limit, suspects: self.suspects.none(), worker: worker.to_owned() };
-        let token = Token::random();
+        let mut token = Token::random();
         // Cleared before the look: a push during it sets it again.
         self.ready.store(false, Ordering::Release);
         let mut tries = 0;
@@ -109,6 +109,11 @@ impl Source {
                 Ok(reservation) => {
                     outage.is_over();
                     self.broken = None;
+                    // All that this look had time for were ids without a job, which it dropped.
+                    if reservation.jobs.is_empty() && reservation.waiting && options.suspects && !*stop.borrow() {
+                        token = Token::random();
+                        continue;
+                    }
                     self.note(&reservation, limit);
                     return Ok(reservation.jobs);
                 }
@@ -151,7 +156,12 @@ impl Source {
 
     /// Waits for jobs in the background, whenever the last look found none,
     /// and rings `bell` when there may be one. Ends when it is dropped.
-    pub(crate) fn watch(&self, store: Arc<dyn Store>, bell: Arc<Notify>, outage: Outage) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn watch(
+        &self,
+        store: Arc<dyn Store>,
+        bell: Arc<Notify>,
+        outage: Outage,
+    ) -> impl Future<Output = ()> + use<> {
         let (channel, ready, wanted) = (self.channel.clone(), Arc::clone(&self.ready), Arc::clone(&self.wanted));
         async move {
             let mut tries = 0;

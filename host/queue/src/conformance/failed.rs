@@ -19,10 +19,7 @@ pub async fn the_latest_failure_is_listed_first_and_pages_follow(t: Stage) {
 }
 
 pub async fn a_failed_job_is_shown_whole(t: Stage) {
-    let new = NewJob {
-        metadata: vec![("who".into(), "me".into())],
-        ..job("a")
-    };
+    let new = NewJob { metadata: vec![("who".into(), "me".into())], ..job("a") };
     let pushed_at = t.clock.now();
     t.push_jobs(std::slice::from_ref(&new)).await;
     let first = t.take_one().await;
@@ -71,10 +68,7 @@ pub async fn a_retried_failure_starts_anew_at_the_end_of_the_queue(t: Stage) {
     t.settle(&taken, Verdict::Failed).await;
     t.push(&["a", "b"]).await;
     let ids = [JobId(99), taken.lease.id];
-    let retried = t
-        .store
-        .retry_failed(&t.channel, Token::random(), &ids)
-        .await;
+    let retried = t.store.retry_failed(&t.channel, Token::random(), &ids).await;
     assert_eq!(retried.unwrap(), [None, Some(taken.lease.id)]);
     assert!(t.failed_ids(0, 9).await.is_empty());
     let status = t.status(taken.lease.id).await.unwrap();

@@ -1,8 +1,6 @@
 //! Promises about leases: who holds a job, and for how long.
 
-use super::stage::{
-    Stage, bodies, channel, done, forged, job, push_to, record, seconds, settlement, take_from,
-};
+use super::stage::{Stage, bodies, channel, done, forged, job, push_to, record, seconds, settlement, take_from};
 use crate::job::Token;
 use crate::record::Progress;
 use crate::store::{Held, JobState, Pushed, Settled};
@@ -100,15 +98,7 @@ pub async fn a_reclaimed_jobs_old_lease_settles_nothing(t: Stage) {
         assert_eq!(t.extend(&old[0].lease).await, Held::Lost);
         let said = t.store.progress(&old[0].lease, &Progress::default()).await;
         assert_eq!(said.unwrap(), Held::Lost);
-        let fenced = t
-            .store
-            .push(
-                &t.channel,
-                Token::random(),
-                Some(&old[0].lease),
-                &[job("b")],
-            )
-            .await;
+        let fenced = t.store.push(&t.channel, Token::random(), Some(&old[0].lease), &[job("b")]).await;
         assert_eq!(fenced.unwrap(), Pushed::Lost);
         assert_eq!(t.counts().await, before);
     }
@@ -119,12 +109,7 @@ pub async fn extend_tells_which_leases_hold_in_their_order(t: Stage) {
     t.push(&["a", "b", "c"]).await;
     let held = t.take(3).await;
     t.done(&held[1]).await;
-    let leases = [
-        held[0].lease.clone(),
-        held[1].lease.clone(),
-        forged(&held[2].lease),
-        held[2].lease.clone(),
-    ];
+    let leases = [held[0].lease.clone(), held[1].lease.clone(), forged(&held[2].lease), held[2].lease.clone()];
     let extended = t.store.extend(&leases, false).await.unwrap();
     assert_eq!(extended, [Held::Yes, Held::Lost, Held::Lost, Held::Yes]);
     assert_eq!(t.store.extend(&[], false).await.unwrap(), []);

@@ -6,10 +6,7 @@ use crate::record::Progress;
 use crate::store::{Counts, Held, JobState, JobStatus, Settlement, Verdict};
 
 fn with_metadata(body: &str) -> NewJob {
-    NewJob {
-        metadata: vec![("who".into(), "me".into())],
-        ..job(body)
-    }
+    NewJob { metadata: vec![("who".into(), "me".into())], ..job(body) }
 }
 
 /// What is told of a job in every state.
@@ -65,9 +62,7 @@ pub async fn status_tells_of_a_done_job(t: Stage) {
     let taken = t.take_one().await;
     t.clock.advance(seconds(3));
     let output = Some(r#"{"made":1}"#.to_owned());
-    let verdict = Verdict::Done {
-        output: output.clone(),
-    };
+    let verdict = Verdict::Done { output: output.clone() };
     t.settle(&taken, verdict).await;
     let status = t.status(taken.lease.id).await.unwrap();
     assert_constant(&t, &status, 3);
@@ -118,13 +113,7 @@ pub async fn counts_follow_a_job_through_its_states(t: Stage) {
     t.push(&["a"]).await;
     assert_eq!(t.counts().await, Counts { waiting: 1, ..none });
     let taken = t.take_one().await;
-    assert_eq!(
-        t.counts().await,
-        Counts {
-            reserved: 1,
-            ..none
-        }
-    );
+    assert_eq!(t.counts().await, Counts { reserved: 1, ..none });
     t.settle(&taken, Verdict::HandedBack).await;
     assert_eq!(t.counts().await, Counts { waiting: 1, ..none });
     let taken = t.take_one().await;
@@ -135,10 +124,7 @@ pub async fn counts_follow_a_job_through_its_states(t: Stage) {
     let taken = t.take_one().await;
     t.settle(&taken, Verdict::Failed).await;
     assert_eq!(t.counts().await, Counts { failed: 1, ..none });
-    let retried = t
-        .store
-        .retry_failed(&t.channel, crate::Token::random(), &[taken.lease.id])
-        .await;
+    let retried = t.store.retry_failed(&t.channel, crate::Token::random(), &[taken.lease.id]).await;
     assert_eq!(retried.unwrap(), [Some(taken.lease.id)]);
     assert_eq!(t.counts().await, Counts { waiting: 1, ..none });
     let taken = t.take_one().await;
@@ -162,30 +148,16 @@ pub async fn removed_and_discarded_jobs_count_as_nothing(t: Stage) {
     t.done(&held[0]).await;
     assert!(t.store.remove(&t.channel, ids[1]).await.unwrap());
     assert!(t.store.remove(&t.channel, ids[2]).await.unwrap());
-    t.store
-        .remove_failed(&t.channel, &failed[..1])
-        .await
-        .unwrap();
-    let expected = Counts {
-        waiting: 1,
-        done: 1,
-        failed: 1,
-        ..Counts::default()
-    };
+    t.store.remove_failed(&t.channel, &failed[..1]).await.unwrap();
+    let expected = Counts { waiting: 1, done: 1, failed: 1, ..Counts::default() };
     assert_eq!(t.counts().await, expected);
     let unkept = Settlement {
-        retain: crate::Retain {
-            failed: seconds(0),
-            ..RETAIN
-        },
+        retain: crate::Retain { failed: seconds(0), ..RETAIN },
         ..settlement(&t.take_one().await, Verdict::Failed)
     };
     t.settle_all(&[unkept]).await;
     t.store.clear(&t.channel).await.unwrap();
-    let expected = Counts {
-        waiting: 0,
-        ..expected
-    };
+    let expected = Counts { waiting: 0, ..expected };
     assert_eq!(t.counts().await, expected);
 }
 
@@ -196,9 +168,7 @@ pub async fn another_handle_sees_the_same(t: Stage) {
     assert_eq!(other.counts(&t.channel).await.unwrap(), t.counts().await);
     let status = other.status(&t.channel, taken.lease.id).await.unwrap();
     assert_eq!(status.unwrap().state, JobState::Reserved);
-    let settled = other
-        .settle(crate::Token::random(), &[settlement(&taken, done())])
-        .await;
+    let settled = other.settle(crate::Token::random(), &[settlement(&taken, done())]).await;
     assert_eq!(settled.unwrap(), [crate::Settled::Yes(vec![])]);
     assert_eq!(t.state(taken.lease.id).await, Some(JobState::Done));
 }
@@ -207,18 +177,10 @@ pub async fn progress_is_kept_while_the_lease_holds(t: Stage) {
     t.push(&["a"]).await;
     let taken = t.take_one().await;
     t.clock.advance(seconds(3));
-    let said = Progress {
-        done: 3,
-        total: Some(7),
-        note: "half ä\n".into(),
-        at: 0,
-    };
+    let said = Progress { done: 3, total: Some(7), note: "half ä\n".into(), at: 0 };
     let held = t.store.progress(&taken.lease, &said).await.unwrap();
     assert_eq!(held, Held::Yes);
-    let expected = Progress {
-        at: t.clock.now(),
-        ..said
-    };
+    let expected = Progress { at: t.clock.now(), ..said };
     let status = t.status(taken.lease.id).await.unwrap();
     assert_eq!(status.progress, Some(expected));
 }
@@ -226,10 +188,7 @@ pub async fn progress_is_kept_while_the_lease_holds(t: Stage) {
 pub async fn progress_under_a_foreign_lease_is_lost(t: Stage) {
     t.push(&["a"]).await;
     let taken = t.take_one().await;
-    let said = Progress {
-        done: 3,
-        ..Progress::default()
-    };
+    let said = Progress { done: 3, ..Progress::default() };
     let held = t.store.progress(&forged(&taken.lease), &said).await;
     assert_eq!(held.unwrap(), Held::Lost);
     t.done(&taken).await;

@@ -15,10 +15,7 @@
     clippy::missing_panics_doc,
     reason = "these functions are tests: a panic is how they answer"
 )]
-#![expect(
-    clippy::similar_names,
-    reason = "a call's token and the jobs taken by it are called so everywhere"
-)]
+#![expect(clippy::similar_names, reason = "a call's token and the jobs taken by it are called so everywhere")]
 #![expect(missing_docs, reason = "the name of a promise is its documentation")]
 
 pub mod delay;

@@ -27,10 +27,7 @@ pub async fn a_pushed_job_arrives_as_it_was_stored(t: Stage) {
     };
     t.push_jobs(std::slice::from_ref(&new)).await;
     let taken = t.take_one().await;
-    let expected = crate::job::Message::Readable {
-        ttr: 77,
-        body: bytes,
-    };
+    let expected = crate::job::Message::Readable { ttr: 77, body: bytes };
     assert_eq!(taken.message, expected);
     assert_eq!(taken.metadata, new.metadata);
     assert_eq!(taken.lease.channel, t.channel);
@@ -43,10 +40,7 @@ pub async fn a_batch_with_a_bad_job_stores_nothing(t: Stage) {
 }
 
 pub async fn a_body_over_the_limit_is_invalid(t: Stage) {
-    assert_invalid(
-        t.try_push(&[NewJob::new(vec![b'x'; MAX_BODY + 1], 1)])
-            .await,
-    );
+    assert_invalid(t.try_push(&[NewJob::new(vec![b'x'; MAX_BODY + 1], 1)]).await);
     assert_eq!(t.counts().await, Counts::default());
 }
 
@@ -56,10 +50,7 @@ pub async fn a_ttr_of_zero_is_invalid(t: Stage) {
 }
 
 pub async fn metadata_over_the_limit_is_invalid(t: Stage) {
-    let with = |bytes: usize| NewJob {
-        metadata: vec![("n".into(), "v".repeat(bytes - 1))],
-        ..job("a")
-    };
+    let with = |bytes: usize| NewJob { metadata: vec![("n".into(), "v".repeat(bytes - 1))], ..job("a") };
     assert_invalid(t.try_push(&[with(MAX_METADATA + 1)]).await);
     assert_eq!(t.push_jobs(&[with(MAX_METADATA)]).await.len(), 1);
 }
@@ -99,15 +90,9 @@ pub async fn a_fenced_push_is_stored_while_the_lease_holds(t: Stage) {
     let other = channel("other");
     t.push(&["a"]).await;
     let held = t.take_one().await;
-    let pushed = t
-        .store
-        .push(&other, Token::random(), Some(&held.lease), &[job("b")])
-        .await;
+    let pushed = t.store.push(&other, Token::random(), Some(&held.lease), &[job("b")]).await;
     assert_eq!(pushed.unwrap(), Pushed::Stored(vec![JobId(1)]));
-    let own = t
-        .store
-        .push(&t.channel, Token::random(), Some(&held.lease), &[job("c")])
-        .await;
+    let own = t.store.push(&t.channel, Token::random(), Some(&held.lease), &[job("c")]).await;
     assert_eq!(own.unwrap(), Pushed::Stored(vec![JobId(2)]));
     assert_eq!(t.drain_of(&other).await, ["b"]);
     assert_eq!(t.drain().await, ["c"]);
@@ -117,10 +102,7 @@ pub async fn a_fenced_push_stores_nothing_once_the_lease_is_settled(t: Stage) {
     t.push(&["a"]).await;
     let held = t.take_one().await;
     t.done(&held).await;
-    let pushed = t
-        .store
-        .push(&t.channel, Token::random(), Some(&held.lease), &[job("b")])
-        .await;
+    let pushed = t.store.push(&t.channel, Token::random(), Some(&held.lease), &[job("b")]).await;
     assert_eq!(pushed.unwrap(), Pushed::Lost);
     assert_eq!(t.counts().await.waiting, 0);
 }
@@ -129,10 +111,7 @@ pub async fn a_fenced_push_stores_nothing_for_a_foreign_token(t: Stage) {
     t.push(&["a"]).await;
     let held = t.take_one().await;
     let foreign = forged(&held.lease);
-    let pushed = t
-        .store
-        .push(&t.channel, Token::random(), Some(&foreign), &[job("b")])
-        .await;
+    let pushed = t.store.push(&t.channel, Token::random(), Some(&foreign), &[job("b")]).await;
     assert_eq!(pushed.unwrap(), Pushed::Lost);
     assert_eq!(t.counts().await.waiting, 0);
     assert_eq!(t.settle(&held, done()).await, crate::Settled::Yes(vec![]));

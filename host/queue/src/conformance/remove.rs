@@ -50,10 +50,7 @@ pub async fn clear_removes_live_jobs_and_keeps_failures_and_ids(t: Stage) {
     t.take_one().await;
     t.push_delayed("d", seconds(10)).await;
     assert_eq!(t.store.clear(&t.channel).await.unwrap(), 4);
-    let expected = Counts {
-        failed: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { failed: 1, ..Counts::default() };
     assert_eq!(t.counts().await, expected);
     assert!(t.status(ids[0]).await.is_none());
     assert_eq!(t.failed_ids(0, 9).await, [failed]);

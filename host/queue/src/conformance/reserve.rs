@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::stage::{
-    Stage, assert_invalid, bodies, channel, done, ids, job, options, push_to, seconds, take_from,
-};
+use super::stage::{Stage, assert_invalid, bodies, channel, done, ids, job, options, push_to, seconds, take_from};
 use crate::job::{JobId, Token};
 use crate::store::{Store, Verdict};
 
@@ -101,10 +99,7 @@ pub async fn concurrent_reserves_take_each_job_once(t: Stage) {
         taken.extend(worker.await.unwrap());
     }
     assert_eq!(taken.len(), usize::try_from(JOBS).unwrap());
-    assert_eq!(
-        taken.into_iter().collect::<BTreeSet<_>>(),
-        (1..=JOBS).map(JobId).collect()
-    );
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), (1..=JOBS).map(JobId).collect());
 }
 
 async fn take_all(store: &dyn Store, channel: &crate::Channel) -> Vec<JobId> {
@@ -169,10 +164,7 @@ pub async fn a_job_says_when_it_was_first_taken(t: Stage) {
 }
 
 pub async fn key_metadata_and_push_time_are_the_same_for_every_attempt(t: Stage) {
-    let new = crate::NewJob {
-        metadata: vec![("who".into(), "me".into())],
-        ..job("a")
-    };
+    let new = crate::NewJob { metadata: vec![("who".into(), "me".into())], ..job("a") };
     t.push_jobs(&[new]).await;
     let first = t.take_one().await;
     assert!(!first.key.is_empty());

@@ -1,8 +1,8 @@
 //! Promises of `settle`, follow-ups included.
 
 use super::stage::{
-    Stage, assert_invalid, bodies, channel, done, follow_up, forged, ids, job, push_to, record,
-    seconds, settlement, take_from,
+    Stage, assert_invalid, bodies, channel, done, follow_up, forged, ids, job, push_to, record, seconds, settlement,
+    take_from,
 };
 use crate::job::{JobId, MAX_BODY, MAX_METADATA, NewJob, Token};
 use crate::store::{Counts, FollowUp, JobState, Settled, Settlement, Verdict};
@@ -14,10 +14,7 @@ pub async fn a_done_job_is_gone_from_the_queue(t: Stage) {
     let taken = t.take_one().await;
     assert_eq!(t.settle(&taken, done()).await, YES);
     assert!(t.take(9).await.is_empty());
-    let expected = Counts {
-        done: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { done: 1, ..Counts::default() };
     assert_eq!(t.counts().await, expected);
 }
 
@@ -78,10 +75,7 @@ pub async fn a_job_handed_back_is_served_next_with_its_attempt_uncounted(t: Stag
 pub async fn several_jobs_handed_back_are_served_before_the_others(t: Stage) {
     t.push(&["a", "b", "c", "d"]).await;
     let taken = t.take(2).await;
-    let batch: Vec<Settlement> = taken
-        .iter()
-        .map(|job| settlement(job, Verdict::HandedBack))
-        .collect();
+    let batch: Vec<Settlement> = taken.iter().map(|job| settlement(job, Verdict::HandedBack)).collect();
     assert_eq!(t.settle_all(&batch).await, [YES, YES]);
     let mut next = bodies(&t.take(2).await);
     next.sort();
@@ -94,22 +88,14 @@ pub async fn settling_twice_with_one_token_is_settling_once(t: Stage) {
     let taken = t.take(2).await;
     let token = Token::random();
     let batch = [
-        Settlement {
-            follow_ups: vec![follow_up(&t.channel, "next")],
-            ..settlement(&taken[0], done())
-        },
+        Settlement { follow_ups: vec![follow_up(&t.channel, "next")], ..settlement(&taken[0], done()) },
         settlement(&taken[1], Verdict::Failed),
     ];
     let first = t.store.settle(token.clone(), &batch).await.unwrap();
     assert_eq!(first, [Settled::Yes(vec![JobId(3)]), YES]);
     let again = t.another().await;
     assert_eq!(again.settle(token, &batch).await.unwrap(), first);
-    let expected = Counts {
-        waiting: 1,
-        done: 1,
-        failed: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { waiting: 1, done: 1, failed: 1, ..Counts::default() };
     assert_eq!(t.counts().await, expected);
 }
 
@@ -133,10 +119,7 @@ pub async fn settling_with_a_foreign_lease_is_lost_and_changes_nothing(t: Stage)
         Verdict::Retry { delay: seconds(0) },
         Verdict::Postponed { delay: seconds(9) },
     ] {
-        let foreign = Settlement {
-            lease: forged(&taken.lease),
-            ..settlement(&taken, verdict)
-        };
+        let foreign = Settlement { lease: forged(&taken.lease), ..settlement(&taken, verdict) };
         assert_eq!(t.settle_all(&[foreign]).await, [Settled::Lost]);
     }
     assert_eq!(t.state(taken.lease.id).await, Some(JobState::Reserved));
@@ -214,11 +197,7 @@ pub async fn follow_ups_go_to_other_channels_in_order(t: Stage) {
     t.push(&["a"]).await;
     let taken = t.take_one().await;
     let batch = [Settlement {
-        follow_ups: vec![
-            follow_up(&one, "b"),
-            follow_up(&two, "c"),
-            follow_up(&one, "d"),
-        ],
+        follow_ups: vec![follow_up(&one, "b"), follow_up(&two, "c"), follow_up(&one, "d")],
         ..settlement(&taken, done())
     }];
     let settled = t.settle_all(&batch).await;
@@ -233,17 +212,8 @@ pub async fn a_delayed_follow_up_waits(t: Stage) {
     let other = channel("other");
     t.push(&["a"]).await;
     let taken = t.take_one().await;
-    let later = FollowUp {
-        channel: other.clone(),
-        job: NewJob {
-            delay: seconds(10),
-            ..job("b")
-        },
-    };
-    let batch = [Settlement {
-        follow_ups: vec![later],
-        ..settlement(&taken, done())
-    }];
+    let later = FollowUp { channel: other.clone(), job: NewJob { delay: seconds(10), ..job("b") } };
+    let batch = [Settlement { follow_ups: vec![later], ..settlement(&taken, done()) }];
     assert_eq!(t.settle_all(&batch).await, [Settled::Yes(vec![JobId(1)])]);
     assert!(t.drain_of(&other).await.is_empty());
     t.clock.advance(seconds(10));
@@ -269,10 +239,7 @@ pub async fn a_bad_follow_up_is_refused_and_leaves_the_lease(t: Stage) {
     let bad = [
         NewJob::new(vec![b'x'; MAX_BODY + 1], 1),
         NewJob::new("b", 0),
-        NewJob {
-            metadata: vec![("n".into(), "v".repeat(MAX_METADATA))],
-            ..job("b")
-        },
+        NewJob { metadata: vec![("n".into(), "v".repeat(MAX_METADATA))], ..job("b") },
     ];
     t.push(&["a"]).await;
     let taken = t.take_one().await;
@@ -283,10 +250,7 @@ pub async fn a_bad_follow_up_is_refused_and_leaves_the_lease(t: Stage) {
             ..settlement(&taken, done())
         }];
         let settled = t.settle_all(&batch).await;
-        assert!(
-            matches!(&settled[..], [Settled::Refused(why)] if !why.is_empty()),
-            "{settled:?}"
-        );
+        assert!(matches!(&settled[..], [Settled::Refused(why)] if !why.is_empty()), "{settled:?}");
     }
     assert_eq!(t.store.counts(&other).await.unwrap(), Counts::default());
     assert_eq!(t.counts().await.reserved, 1);
@@ -298,10 +262,7 @@ pub async fn a_refused_settlement_leaves_the_rest_of_the_batch(t: Stage) {
     let taken = t.take(3).await;
     let mut batch: Vec<Settlement> = taken.iter().map(|job| settlement(job, done())).collect();
     batch[0].follow_ups = vec![follow_up(&t.channel, "d")];
-    batch[1].follow_ups = vec![FollowUp {
-        channel: t.channel.clone(),
-        job: NewJob::new("bad", 0),
-    }];
+    batch[1].follow_ups = vec![FollowUp { channel: t.channel.clone(), job: NewJob::new("bad", 0) }];
     let settled = t.settle_all(&batch).await;
     assert_eq!(settled[0], Settled::Yes(vec![JobId(4)]));
     assert!(matches!(settled[1], Settled::Refused(_)));
@@ -318,10 +279,7 @@ pub async fn follow_ups_come_with_a_retry_and_a_failure_too(t: Stage) {
         follow_ups: vec![follow_up(&other, body)],
         ..settlement(&taken[n], verdict)
     };
-    let batch = [
-        with(0, Verdict::Retry { delay: seconds(9) }, "of a retry"),
-        with(1, Verdict::Failed, "of a failure"),
-    ];
+    let batch = [with(0, Verdict::Retry { delay: seconds(9) }, "of a retry"), with(1, Verdict::Failed, "of a failure")];
     t.settle_all(&batch).await;
     let follow_ups = t.drain_of(&other).await;
     assert_eq!(follow_ups, ["of a retry", "of a failure"]);

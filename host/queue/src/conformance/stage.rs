@@ -9,8 +9,8 @@ use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, Message, NewJob, Reserved, Token};
 use crate::record::AttemptRecord;
 use crate::store::{
-    Counts, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain,
-    Settled, Settlement, Store, SweepReport, Verdict,
+    Counts, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled, Settlement,
+    Store, SweepReport, Verdict,
 };
 
 use super::TestStore;
@@ -25,11 +25,7 @@ pub fn seconds(n: u64) -> Duration {
 }
 
 /// The retention that settlements have unless the test is about it.
-pub const RETAIN: Retain = Retain {
-    done: Duration::from_hours(1),
-    failed: Duration::from_hours(1),
-    output: 1 << 20,
-};
+pub const RETAIN: Retain = Retain { done: Duration::from_hours(1), failed: Duration::from_hours(1), output: 1 << 20 };
 
 /// A store under test with a channel of its own.
 pub struct Stage {
@@ -41,12 +37,7 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(clock: ManualClock, subject: Box<dyn TestStore>) -> Self {
-        Self {
-            clock,
-            store: subject.store(),
-            channel: channel("tested"),
-            subject,
-        }
+        Self { clock, store: subject.store(), channel: channel("tested"), subject }
     }
 
     /// A second handle, as of another process.
@@ -70,9 +61,7 @@ impl Stage {
     }
 
     pub async fn try_push(&self, jobs: &[NewJob]) -> Result<Pushed, StoreError> {
-        self.store
-            .push(&self.channel, Token::random(), None, jobs)
-            .await
+        self.store.push(&self.channel, Token::random(), None, jobs).await
     }
 
     /// Reserves up to `limit` jobs, suspects among them.
@@ -93,17 +82,12 @@ impl Stage {
 
     /// Reserves as a worker does that runs a suspect already.
     pub async fn reserve_without_suspects(&self, limit: u32) -> Reservation {
-        let options = ReserveOptions {
-            suspects: false,
-            ..options(limit)
-        };
+        let options = ReserveOptions { suspects: false, ..options(limit) };
         self.try_reserve(&options).await.unwrap()
     }
 
     pub async fn try_reserve(&self, options: &ReserveOptions) -> Result<Reservation, StoreError> {
-        self.store
-            .reserve(&self.channel, Token::random(), options)
-            .await
+        self.store.reserve(&self.channel, Token::random(), options).await
     }
 
     /// Settles one job without follow-ups.
@@ -229,11 +213,7 @@ pub fn job(body: &str) -> NewJob {
 }
 
 pub fn options(limit: u32) -> ReserveOptions {
-    ReserveOptions {
-        limit,
-        suspects: true,
-        worker: "here:1".into(),
-    }
+    ReserveOptions { limit, suspects: true, worker: "here:1".into() }
 }
 
 pub fn done() -> Verdict {
@@ -241,13 +221,7 @@ pub fn done() -> Verdict {
 }
 
 pub fn settlement(job: &Reserved, verdict: Verdict) -> Settlement {
-    Settlement {
-        lease: job.lease.clone(),
-        verdict,
-        record: record(job),
-        follow_ups: Vec::new(),
-        retain: RETAIN,
-    }
+    Settlement { lease: job.lease.clone(), verdict, record: record(job), follow_ups: Vec::new(), retain: RETAIN }
 }
 
 pub fn record(job: &Reserved) -> AttemptRecord {
@@ -261,18 +235,12 @@ pub fn record(job: &Reserved) -> AttemptRecord {
 }
 
 pub fn follow_up(channel: &Channel, body: &str) -> FollowUp {
-    FollowUp {
-        channel: channel.clone(),
-        job: job(body),
-    }
+    FollowUp { channel: channel.clone(), job: job(body) }
 }
 
 /// The same lease with a token that nobody was given.
 pub fn forged(lease: &Lease) -> Lease {
-    Lease {
-        token: Token::random(),
-        ..lease.clone()
-    }
+    Lease { token: Token::random(), ..lease.clone() }
 }
 
 pub fn stored(pushed: Pushed) -> Vec<JobId> {

@@ -73,10 +73,7 @@ pub async fn wait_is_woken_by_a_follow_up(t: Stage) {
     t.push(&["a"]).await;
     let taken = t.take_one().await;
     let waiting = waiting(&t.store, &target).await;
-    let batch = [Settlement {
-        follow_ups: vec![follow_up(&target, "b")],
-        ..settlement(&taken, done())
-    }];
+    let batch = [Settlement { follow_ups: vec![follow_up(&target, "b")], ..settlement(&taken, done()) }];
     t.settle_all(&batch).await;
     assert_woken(waiting).await;
     assert_eq!(t.drain_of(&target).await, ["b"]);
@@ -115,11 +112,8 @@ pub async fn a_dropped_wait_takes_nothing_along(t: Stage) {
 
 pub async fn several_waiters_are_all_woken(t: Stage) {
     let other = t.another().await;
-    let waiters = [
-        waiting(&t.store, &t.channel).await,
-        waiting(&t.store, &t.channel).await,
-        waiting(&other, &t.channel).await,
-    ];
+    let waiters =
+        [waiting(&t.store, &t.channel).await, waiting(&t.store, &t.channel).await, waiting(&other, &t.channel).await];
     t.push(&["a", "b", "c"]).await;
     for waiter in waiters {
         assert_woken(waiter).await;

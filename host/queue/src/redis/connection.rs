@@ -8,8 +8,8 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisError, ScriptInvocation, ServerErrorKind,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
+    ScriptInvocation, ServerErrorKind,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -50,19 +50,13 @@ struct Link {
 impl Connection {
     /// Connects, and looks whether the server is one that we can work with.
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
-        let info = url
-            .into_connection_info()
-            .map_err(|error| bad_url(url, &error.to_string()))?;
+        let info = url.into_connection_info().map_err(|error| bad_url(url, &error.to_string()))?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             return Err(bad_url(url, "TLS is not supported"));
         }
         let address = match info.addr() {
             ConnectionAddr::Unix(path) => {
-                format!(
-                    "redis+unix://{}?db={}",
-                    path.display(),
-                    info.redis_settings().db()
-                )
+                format!("redis+unix://{}?db={}", path.display(), info.redis_settings().db())
             }
             ConnectionAddr::Tcp(host, port) if host.contains(':') => {
                 format!("redis://[{host}]:{port}/{}", info.redis_settings().db())
@@ -71,12 +65,7 @@ impl Connection {
         };
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|error| bad_url(url, &error.to_string()))?;
-        let connection = Self {
-            client,
-            address,
-            link: Mutex::default(),
-            failed: AtomicU64::new(0),
-        };
+        let connection = Self { client, address, link: Mutex::default(), failed: AtomicU64::new(0) };
         let facts: String = connection.query(&redis::cmd("INFO")).await?;
         connection.check_server(&facts)?;
         Ok(connection)
@@ -90,10 +79,7 @@ impl Connection {
     /// Runs a script. If the connection breaks before the reply is there, it
     /// is sent once more over a new one: every script that writes is safe to
     /// send twice.
-    pub(super) async fn invoke<T: FromRedisValue>(
-        &self,
-        script: &ScriptInvocation<'_>,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         self.in_time(async {
             let mut again = true;
             loop {
@@ -114,10 +100,7 @@ impl Connection {
     }
 
     /// Runs a command that only looks.
-    pub(super) async fn query<T: FromRedisValue>(
-        &self,
-        command: &redis::Cmd,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StoreError> {
         self.in_time(async {
             let (generation, mut link) = self.connected().await?;
             match command.query_async(&mut link).await {
@@ -133,36 +116,20 @@ impl Connection {
 
     /// A connection for one caller who blocks on it, without response timeout.
     pub(super) async fn dedicated(&self) -> Result<MultiplexedConnection, StoreError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WITHIN))
-            .set_response_timeout(None);
-        timeout(
-            CALL_WITHIN,
-            self.client
-                .get_multiplexed_async_connection_with_config(&config),
-        )
-        .await
-        .map_err(|_| self.unavailable("no connection in time"))?
-        .map_err(|error| self.explain(&error))
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WITHIN)).set_response_timeout(None);
+        timeout(CALL_WITHIN, self.client.get_multiplexed_async_connection_with_config(&config))
+            .await
+            .map_err(|_| self.unavailable("no connection in time"))?
+            .map_err(|error| self.explain(&error))
     }
 
     pub(super) fn unavailable(&self, reason: impl Into<String>) -> StoreError {
-        StoreError::Unavailable {
-            store: self.address.clone(),
-            reason: reason.into(),
-        }
+        StoreError::Unavailable { store: self.address.clone(), reason: reason.into() }
     }
 
-    pub(super) fn corrupt(
-        &self,
-        place: impl Into<String>,
-        reason: impl Into<String>,
-    ) -> StoreError {
-        StoreError::Corrupt {
-            store: self.address.clone(),
-            place: place.into(),
-            reason: reason.into(),
-        }
+    pub(super) fn corrupt(&self, place: impl Into<String>, reason: impl Into<String>) -> StoreError {
+        StoreError::Corrupt { store: self.address.clone(), place: place.into(), reason: reason.into() }
     }
 
     /// What an error of the server or the connection means to the caller.
@@ -172,10 +139,7 @@ impl Connection {
         match (error.kind(), error.code().unwrap_or_default()) {
             (_, "CORRUPT") => {
                 let (key, reason) = detail.split_once(' ').unwrap_or(("a key", detail));
-                self.corrupt(
-                    format!("key `{key}`"),
-                    format!("{reason}; move or delete it"),
-                )
+                self.corrupt(format!("key `{key}`"), format!("{reason}; move or delete it"))
             }
             (_, "WRONGTYPE") => self.corrupt("a key", detail),
             (ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm), _)
@@ -185,29 +149,19 @@ impl Connection {
             )),
             (ErrorKind::Io, _) => self.unavailable(said),
             (ErrorKind::Server(kind), _) if is_passing(kind) => self.unavailable(said),
-            (_, "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "UNKILLABLE" | "UNBLOCKED") => {
+            (_, "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "UNKILLABLE" | "UNBLOCKED") => self.unavailable(said),
+            _ if ["-OOM", "-READONLY", "-MISCONF", "max number of clients"].iter().any(|part| said.contains(part)) => {
                 self.unavailable(said)
             }
-            _ if ["-OOM", "-READONLY", "-MISCONF", "max number of clients"]
-                .iter()
-                .any(|part| said.contains(part)) =>
-            {
-                self.unavailable(said)
-            }
-            (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => {
-                self.corrupt("a reply", said)
-            }
+            (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => self.corrupt("a reply", said),
             _ => StoreError::Invalid(format!("store {} refuses a command: {said}", self.address)),
         }
     }
 
-    async fn in_time<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        timeout(CALL_WITHIN, call).await.unwrap_or_else(|_| {
-            Err(self.unavailable(format!("no answer within {} s", CALL_WITHIN.as_secs())))
-        })
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        timeout(CALL_WITHIN, call)
+            .await
+            .unwrap_or_else(|_| Err(self.unavailable(format!("no answer within {} s", CALL_WITHIN.as_secs()))))
     }
 
     /// The connection in use, or a new one. One caller connects at a time; the
@@ -228,11 +182,7 @@ impl Connection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(Some(RESPONSE_WITHIN));
-        match self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
+        match self.client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(current) => {
                 if link.generation > 0 {
                     tracing::info!(store = self.address, "connected again");
@@ -270,12 +220,8 @@ impl Connection {
     }
 
     fn check_server(&self, facts: &str) -> Result<(), StoreError> {
-        let fact = |name: &str| {
-            facts
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map(str::trim)
-        };
+        let fact =
+            |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
         if fact("cluster_enabled") == Some("1") {
             return Err(StoreError::Invalid(format!(
                 "store {} is a Redis Cluster, which jobhost does not support yet; use a single server, with replicas if you like",
@@ -322,7 +268,5 @@ fn bad_url(url: &str, why: &str) -> StoreError {
         (_, Some(at)) => format!("***{}", &url[at..]),
         _ => url.split("pass=").next().unwrap_or_default().to_owned(),
     };
-    StoreError::Invalid(format!(
-        "`{shown}` is not a usable address of a Redis server: {why}; it looks like {EXAMPLE}"
-    ))
+    StoreError::Invalid(format!("`{shown}` is not a usable address of a Redis server: {why}; it looks like {EXAMPLE}"))
 }

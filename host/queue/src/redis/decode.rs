@@ -11,9 +11,7 @@ use crate::clock::UnixMillis;
 use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, Message, Reserved, Token};
 use crate::record::{AttemptRecord, Progress};
-use crate::store::{
-    FailedJob, Held, JobState, JobStatus, Pushed, Reservation, Settled, SweepReport,
-};
+use crate::store::{FailedJob, Held, JobState, JobStatus, Pushed, Reservation, Settled, SweepReport};
 
 /// What is kept beside a message.
 #[derive(Default, Deserialize)]
@@ -35,16 +33,7 @@ struct Entry {
 }
 
 /// A job as the reserve script returns it.
-type TakenReply = (
-    u64,
-    Vec<u8>,
-    u32,
-    u32,
-    Option<Vec<u8>>,
-    UnixMillis,
-    Option<UnixMillis>,
-    UnixMillis,
-);
+type TakenReply = (u64, Vec<u8>, u32, u32, Option<Vec<u8>>, UnixMillis, Option<UnixMillis>, UnixMillis);
 
 /// What is known of a job as the status script returns it.
 type StatusReply = (
@@ -70,11 +59,7 @@ struct Said<'a> {
 }
 
 pub(super) fn open_progress(progress: &Progress) -> Result<String, StoreError> {
-    let mut said = json(&Said {
-        done: progress.done,
-        total: progress.total,
-        note: &progress.note,
-    })?;
+    let mut said = json(&Said { done: progress.done, total: progress.total, note: &progress.note })?;
     said.pop();
     Ok(said)
 }
@@ -84,23 +69,19 @@ pub(super) fn held(reply: u8) -> Held {
 }
 
 pub(super) fn id(connection: &Connection, text: &str) -> Result<JobId, StoreError> {
-    text.parse()
-        .map_err(|error| connection.corrupt("a reply", format!("{error}")))
+    text.parse().map_err(|error| connection.corrupt("a reply", format!("{error}")))
 }
 
 pub(super) fn number(connection: &Connection, text: &str) -> Result<u64, StoreError> {
-    text.parse()
-        .map_err(|_| connection.corrupt("a reply", format!("`{text}` is not a number")))
+    text.parse().map_err(|_| connection.corrupt("a reply", format!("`{text}` is not a number")))
 }
 
 pub(super) fn pushed(connection: &Connection, reply: &str) -> Result<Pushed, StoreError> {
     match reply.strip_prefix("stored") {
         None => Ok(Pushed::Lost),
-        Some(ids) => ids
-            .split_ascii_whitespace()
-            .map(|text| id(connection, text))
-            .collect::<Result<_, _>>()
-            .map(Pushed::Stored),
+        Some(ids) => {
+            ids.split_ascii_whitespace().map(|text| id(connection, text)).collect::<Result<_, _>>().map(Pushed::Stored)
+        }
     }
 }
 
@@ -119,22 +100,14 @@ pub(super) fn reservation(
             Ok(taken(channel, token, job))
         })
         .collect::<Result<_, StoreError>>()?;
-    Ok(Reservation {
-        jobs,
-        waiting,
-        next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
-    })
+    Ok(Reservation { jobs, waiting, next_due: u64::try_from(next_due).ok().map(Duration::from_millis) })
 }
 
 fn taken(channel: &Channel, token: &Token, reply: TakenReply) -> Reserved {
     let (id, raw, attempt, crashes, record, reserved_at, ready_at, first_reserved_at) = reply;
     let record = job_record(channel, JobId(id), record);
     Reserved {
-        lease: Lease {
-            channel: channel.clone(),
-            id: JobId(id),
-            token: token.clone(),
-        },
+        lease: Lease { channel: channel.clone(), id: JobId(id), token: token.clone() },
         key: record.key,
         message: Message::parse(raw),
         attempt,
@@ -171,10 +144,7 @@ fn settled_line(connection: &Connection, line: &str) -> Result<Settled, StoreErr
             .collect::<Result<_, _>>()
             .map(Settled::Yes);
     }
-    if let Some((key, reason)) = line
-        .strip_prefix("refused ")
-        .and_then(|why| why.split_once(' '))
-    {
+    if let Some((key, reason)) = line.strip_prefix("refused ").and_then(|why| why.split_once(' ')) {
         return Ok(Settled::Refused(format!("key `{key}`: {reason}")));
     }
     match line {
@@ -191,10 +161,7 @@ pub(super) fn sweep(
     Ok(SweepReport {
         reclaimed: reclaimed.collect::<Result<_, _>>()?,
         // One that no counter gave has no number before it is reserved.
-        orphans: orphans
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect(),
+        orphans: orphans.iter().filter_map(|text| text.parse().ok()).collect(),
         pruned,
         more,
     })
@@ -210,16 +177,13 @@ pub(super) fn status(
         return Ok(None);
     }
     let reply: StatusReply = part(connection, Some(Value::Array(reply)))?;
-    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output) =
-        reply;
+    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output) = reply;
     let (ttr, body) = match message.map(Message::parse) {
         Some(Message::Readable { ttr, body }) => (Some(ttr), Some(body)),
         Some(Message::Malformed { raw, .. }) => (None, Some(raw)),
         None => (None, None),
     };
-    let over = over
-        .map(|kept| entry(connection, channel, id, &kept))
-        .transpose()?;
+    let over = over.map(|kept| entry(connection, channel, id, &kept)).transpose()?;
     let mut status = JobStatus {
         id,
         state: state(connection, &place, due)?,
@@ -256,9 +220,7 @@ pub(super) fn status(
 fn state(connection: &Connection, place: &str, due: Option<f64>) -> Result<JobState, StoreError> {
     match (place, due) {
         ("waiting", _) => Ok(JobState::Waiting),
-        ("delayed", Some(due)) => Ok(JobState::Delayed {
-            due_at: millis_of(due),
-        }),
+        ("delayed", Some(due)) => Ok(JobState::Delayed { due_at: millis_of(due) }),
         ("reserved", _) => Ok(JobState::Reserved),
         ("done", _) => Ok(JobState::Done),
         ("failed", _) => Ok(JobState::Failed),
@@ -290,18 +252,11 @@ pub(super) fn failed(
         .collect()
 }
 
-fn entry(
-    connection: &Connection,
-    channel: &Channel,
-    id: JobId,
-    kept: &[u8],
-) -> Result<Entry, StoreError> {
+fn entry(connection: &Connection, channel: &Channel, id: JobId, kept: &[u8]) -> Result<Entry, StoreError> {
     serde_json::from_slice(kept).map_err(|error| {
         connection.corrupt(
             format!("the record of job {id} of channel `{channel}`"),
-            format!(
-                "{error}; remove the job from the failed set, or wait for the end of its retention"
-            ),
+            format!("{error}; remove the job from the failed set, or wait for the end of its retention"),
         )
     })
 }
@@ -309,10 +264,7 @@ fn entry(
 /// The record beside a message. One that somebody spoiled does not keep its
 /// job from running: the job then goes by its place.
 fn job_record(channel: &Channel, id: JobId, kept: Option<Vec<u8>>) -> JobRecord {
-    let spoiled = || JobRecord {
-        key: format!("{channel}/{id}"),
-        ..JobRecord::default()
-    };
+    let spoiled = || JobRecord { key: format!("{channel}/{id}"), ..JobRecord::default() };
     let Some(kept) = kept else {
         return spoiled();
     };
@@ -323,8 +275,7 @@ fn job_record(channel: &Channel, id: JobId, kept: Option<Vec<u8>>) -> JobRecord 
 }
 
 fn part<T: FromRedisValue>(connection: &Connection, value: Option<Value>) -> Result<T, StoreError> {
-    from_redis_value(value.unwrap_or(Value::Nil))
-        .map_err(|error| connection.corrupt("a reply", error.to_string()))
+    from_redis_value(value.unwrap_or(Value::Nil)).map_err(|error| connection.corrupt("a reply", error.to_string()))
 }
 
 /// Unix seconds of a score as milliseconds.

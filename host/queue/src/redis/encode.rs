@@ -14,9 +14,7 @@ const MAX_DELAY: u64 = 10_000_000_000;
 
 pub(super) fn check_count(count: usize, most: usize) -> Result<(), StoreError> {
     if count > most {
-        return Err(StoreError::Invalid(format!(
-            "{count} at once are too many; the limit of this call is {most}"
-        )));
+        return Err(StoreError::Invalid(format!("{count} at once are too many; the limit of this call is {most}")));
     }
     Ok(())
 }
@@ -34,9 +32,7 @@ pub(super) fn check_token(token: &Token) -> Result<(), StoreError> {
 }
 
 /// The channel of all these leases; `None` if there are none.
-pub(super) fn one_channel<'l>(
-    mut leases: impl Iterator<Item = &'l Lease>,
-) -> Result<Option<&'l Channel>, StoreError> {
+pub(super) fn one_channel<'l>(mut leases: impl Iterator<Item = &'l Lease>) -> Result<Option<&'l Channel>, StoreError> {
     let Some(first) = leases.next() else {
         return Ok(None);
     };
@@ -57,9 +53,7 @@ pub(super) fn add_lease(call: &mut ScriptInvocation<'_>, lease: &Lease) {
 pub(super) fn add_job(call: &mut ScriptInvocation<'_>, job: &NewJob) -> Result<(), StoreError> {
     let mut message = format!("{};", job.ttr).into_bytes();
     message.extend_from_slice(&job.body);
-    call.arg(message)
-        .arg(whole_seconds(job.delay))
-        .arg(json(&job.metadata)?);
+    call.arg(message).arg(whole_seconds(job.delay)).arg(json(&job.metadata)?);
     Ok(())
 }
 
@@ -105,9 +99,7 @@ pub(super) fn add_settlement(
         .arg(millis(retain.failed))
         .arg(settlement.follow_ups.len());
     for follow_up in &settlement.follow_ups {
-        let block = channels
-            .iter()
-            .position(|channel| **channel == follow_up.channel);
+        let block = channels.iter().position(|channel| **channel == follow_up.channel);
         call.arg(block.map_or(1, |at| at + 1));
         add_job(call, &follow_up.job)?;
     }
@@ -120,9 +112,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError>
 
 /// Milliseconds, cut to what a script can count with.
 pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(MAX_DELAY * 1000)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY * 1000)
 }
 
 /// Whole seconds, rounded up.

@@ -12,11 +12,7 @@ pub(super) struct Kind {
 }
 
 const fn kind(name: &'static str, suffix: &'static str, redis_type: &'static str) -> Kind {
-    Kind {
-        name,
-        suffix,
-        redis_type,
-    }
+    Kind { name, suffix, redis_type }
 }
 
 /// All keys of a channel, in the order of a block of KEYS. Those with a dot
@@ -69,9 +65,7 @@ pub(super) const KINDS: &[Kind] = &[
 
 /// The keys of one channel, in the order of [`KINDS`].
 pub(super) fn block(channel: &Channel) -> impl Iterator<Item = String> {
-    KINDS
-        .iter()
-        .map(move |kind| format!("{channel}{}", kind.suffix))
+    KINDS.iter().map(move |kind| format!("{channel}{}", kind.suffix))
 }
 
 /// The list that a waiting worker blocks on.
@@ -85,8 +79,7 @@ mod tests {
 
     #[test]
     fn keys_are_yii2s_seven_with_a_dot_and_ours_with_a_colon() {
-        let (dotted, own): (Vec<_>, Vec<_>) =
-            KINDS.iter().partition(|kind| kind.suffix.starts_with('.'));
+        let (dotted, own): (Vec<_>, Vec<_>) = KINDS.iter().partition(|kind| kind.suffix.starts_with('.'));
         assert_eq!(dotted.len(), 7);
         assert!(own.iter().all(|kind| kind.suffix.starts_with(':')));
         assert!(KINDS.iter().all(|kind| kind.suffix[1..] == *kind.name));
@@ -95,10 +88,7 @@ mod tests {
     #[test]
     fn a_channel_with_colons_keeps_them() {
         let channel = Channel::new("cpa:queue:copy:asset").unwrap();
-        assert_eq!(
-            block(&channel).nth(2).unwrap(),
-            "cpa:queue:copy:asset.waiting"
-        );
+        assert_eq!(block(&channel).nth(2).unwrap(), "cpa:queue:copy:asset.waiting");
         assert_eq!(block(&channel).nth(2).unwrap(), waiting(&channel));
     }
 }

@@ -33,8 +33,8 @@ use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, NewJob, Token};
 use crate::record::Progress;
 use crate::store::{
-    Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement,
-    Store, SweepReport, Wake,
+    Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
+    Wake,
 };
 use connection::Connection;
 use encode::{add_job, add_lease, add_settlement, check_count, check_token, millis, one_channel};
@@ -58,11 +58,7 @@ impl RedisStore {
     /// [`StoreError::Invalid`].
     pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
         let connection = Arc::new(Connection::open(url).await?);
-        Ok(Self {
-            waiters: Waiters::new(connection.clone()),
-            connection,
-            clock,
-        })
+        Ok(Self { waiters: Waiters::new(connection.clone()), connection, clock })
     }
 
     /// A call of a script that only looks.
@@ -82,10 +78,7 @@ impl RedisStore {
         call
     }
 
-    async fn invoke<T: FromRedisValue>(
-        &self,
-        call: &ScriptInvocation<'_>,
-    ) -> Result<T, StoreError> {
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         self.connection.invoke(call).await
     }
 }
@@ -140,10 +133,7 @@ impl Store for RedisStore {
         }
         check_token(&token)?;
         let mut call = self.call(&scripts::RESERVE, &[channel]);
-        call.arg(token.as_str())
-            .arg(options.limit)
-            .arg(u8::from(options.suspects))
-            .arg(&options.worker);
+        call.arg(token.as_str()).arg(options.limit).arg(u8::from(options.suspects)).arg(&options.worker);
         let reply = self.invoke(&call).await?;
         decode::reservation(&self.connection, channel, &token, reply)
     }
@@ -166,11 +156,7 @@ impl Store for RedisStore {
             refused.push(why);
         }
         if refused.iter().all(Option::is_some) {
-            return Ok(refused
-                .into_iter()
-                .flatten()
-                .map(Settled::Refused)
-                .collect());
+            return Ok(refused.into_iter().flatten().map(Settled::Refused).collect());
         }
         let reply: String = self.invoke(&call).await?;
         decode::settled(&self.connection, &reply, refused)
@@ -207,16 +193,8 @@ impl Store for RedisStore {
     }
 
     async fn counts(&self, channel: &Channel) -> Result<Counts, StoreError> {
-        let (waiting, delayed, reserved, done, failed) = self
-            .invoke(&Self::look(&scripts::COUNTS, &[channel]))
-            .await?;
-        Ok(Counts {
-            waiting,
-            delayed,
-            reserved,
-            done,
-            failed,
-        })
+        let (waiting, delayed, reserved, done, failed) = self.invoke(&Self::look(&scripts::COUNTS, &[channel])).await?;
+        Ok(Counts { waiting, delayed, reserved, done, failed })
     }
 
     async fn status(&self, channel: &Channel, id: JobId) -> Result<Option<JobStatus>, StoreError> {
@@ -226,12 +204,7 @@ impl Store for RedisStore {
         decode::status(&self.connection, channel, id, reply)
     }
 
-    async fn failed(
-        &self,
-        channel: &Channel,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Vec<FailedJob>, StoreError> {
+    async fn failed(&self, channel: &Channel, offset: u64, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
         check_count(limit as usize, MAX_LISTED)?;
         if limit == 0 {
             return Ok(Vec::new());
@@ -241,11 +214,7 @@ impl Store for RedisStore {
         decode::failed(&self.connection, channel, self.invoke(&call).await?)
     }
 
-    async fn failed_job(
-        &self,
-        channel: &Channel,
-        id: JobId,
-    ) -> Result<Option<FailedJob>, StoreError> {
+    async fn failed_job(&self, channel: &Channel, id: JobId) -> Result<Option<FailedJob>, StoreError> {
         let mut call = Self::look(&scripts::FAILED, &[channel]);
         call.arg("one").arg(id.0);
         Ok(decode::failed(&self.connection, channel, self.invoke(&call).await?)?.pop())
@@ -274,11 +243,7 @@ impl Store for RedisStore {
             .collect()
     }
 
-    async fn remove_failed(
-        &self,
-        channel: &Channel,
-        ids: &[JobId],
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn remove_failed(&self, channel: &Channel, ids: &[JobId]) -> Result<Vec<bool>, StoreError> {
         check_count(ids.len(), MAX_LISTED)?;
         let mut call = self.call(&scripts::REMOVE_FAILED, &[channel]);
         call.arg(Token::random().as_str()).arg("ids");
@@ -286,19 +251,14 @@ impl Store for RedisStore {
             call.arg(id.0);
         }
         let reply: String = self.invoke(&call).await?;
-        Ok(reply
-            .split_ascii_whitespace()
-            .map(|was| was == "1")
-            .collect())
+        Ok(reply.split_ascii_whitespace().map(|was| was == "1").collect())
     }
 
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
             let mut call = self.call(&scripts::REMOVE_FAILED, &[channel]);
-            call.arg(Token::random().as_str())
-                .arg("older")
-                .arg(millis(older));
+            call.arg(Token::random().as_str()).arg("older").arg(millis(older));
             let chunk = decode::number(&self.connection, &self.invoke::<String>(&call).await?)?;
             dropped += chunk;
             if chunk == 0 {

@@ -32,13 +32,8 @@ impl PrivateRedis {
     pub fn start_with(args: &[&str]) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("jobhost-redis-{}-{nth}", std::process::id()));
-        let mut server = Self {
-            folder,
-            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            child: None,
-        };
+        let folder = std::env::temp_dir().join(format!("jobhost-redis-{}-{nth}", std::process::id()));
+        let mut server = Self { folder, args: args.iter().map(|arg| (*arg).to_owned()).collect(), child: None };
         server.restart();
         server
     }
@@ -75,12 +70,9 @@ impl PrivateRedis {
     }
 
     fn launch(&mut self) -> Result<(), String> {
-        let told = |what: &str, error: &dyn std::fmt::Display| {
-            format!("the tests' own redis-server {what}: {error}")
-        };
+        let told = |what: &str, error: &dyn std::fmt::Display| format!("the tests' own redis-server {what}: {error}");
         std::fs::create_dir_all(&self.folder).map_err(|error| told("has no folder", &error))?;
-        let log = std::fs::File::create(self.folder.join("log"))
-            .map_err(|error| told("has no log", &error))?;
+        let log = std::fs::File::create(self.folder.join("log")).map_err(|error| told("has no log", &error))?;
         let child = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .arg("--unixsocket")
@@ -109,9 +101,7 @@ impl PrivateRedis {
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                return Err(format!(
-                    "the tests' own redis-server does not answer within 20 s; its log:\n{log}"
-                ));
+                return Err(format!("the tests' own redis-server does not answer within 20 s; its log:\n{log}"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }

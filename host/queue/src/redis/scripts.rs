@@ -62,14 +62,9 @@ mod tests {
 
     #[test]
     fn no_script_spells_a_key_expires_one_or_lists_the_database() {
-        let texts = FILES
-            .iter()
-            .copied()
-            .chain([("prelude.lua", include_str!("scripts/prelude.lua"))]);
+        let texts = FILES.iter().copied().chain([("prelude.lua", include_str!("scripts/prelude.lua"))]);
         for (file, text) in texts {
-            let calls = text
-                .lines()
-                .flat_map(|line| line.split("redis.call(").skip(1));
+            let calls = text.lines().flat_map(|line| line.split("redis.call(").skip(1));
             for call in calls {
                 let mut arguments = call.split(", ");
                 let command = arguments.next().unwrap_or_default();
@@ -79,9 +74,7 @@ mod tests {
                 );
                 if let Some(key) = arguments.next() {
                     assert!(
-                        ["k.", "k[", "set"]
-                            .iter()
-                            .any(|start| key.starts_with(start)),
+                        ["k.", "k[", "set"].iter().any(|start| key.starts_with(start)),
                         "{file}: {command} is given the key {key}"
                     );
                 }

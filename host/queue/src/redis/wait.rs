@@ -50,18 +50,11 @@ enum End {
 
 impl Waiters {
     pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self {
-            connection,
-            tasks: Mutex::default(),
-        }
+        Self { connection, tasks: Mutex::default() }
     }
 
     /// Waits until the channel's list holds something, at most `within`.
-    pub(super) async fn wait(
-        &self,
-        channel: &Channel,
-        within: Duration,
-    ) -> Result<Wake, StoreError> {
+    pub(super) async fn wait(&self, channel: &Channel, within: Duration) -> Result<Wake, StoreError> {
         let mut ends = self.listen(channel);
         match timeout(within, ends.changed()).await {
             Err(_) => return Ok(Wake::TimedOut),
@@ -72,9 +65,7 @@ impl Waiters {
         match end {
             End::Ready => Ok(Wake::Ready),
             End::Unavailable(reason) => Err(self.connection.unavailable(reason)),
-            End::Unusable(reason) => Err(self
-                .connection
-                .corrupt(format!("key `{}`", keys::waiting(channel)), reason)),
+            End::Unusable(reason) => Err(self.connection.corrupt(format!("key `{}`", keys::waiting(channel)), reason)),
         }
     }
 
@@ -82,9 +73,7 @@ impl Waiters {
     fn listen(&self, channel: &Channel) -> watch::Receiver<End> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|_, task| !task.handle.is_finished());
-        let task = tasks
-            .entry(channel.clone())
-            .or_insert_with(|| start(self.connection.clone(), channel.clone()));
+        let task = tasks.entry(channel.clone()).or_insert_with(|| start(self.connection.clone(), channel.clone()));
         let mut ends = task.ends.clone();
         ends.mark_unchanged();
         task.calls.send_modify(|calls| *calls += 1);
@@ -105,11 +94,7 @@ fn start(connection: Arc<Connection>, channel: Channel) -> Task {
     let (ended, ends) = watch::channel(End::Ready);
     let (calls, called) = watch::channel(0);
     let handle = tokio::spawn(serve(connection, channel, ended, called));
-    Task {
-        ends,
-        calls,
-        handle,
-    }
+    Task { ends, calls, handle }
 }
 
 /// Blocks once for each time that somebody began to listen, or more often
@@ -142,11 +127,7 @@ async fn serve(
 
 /// One blocking command; `None` if nothing came. It moves the last element
 /// onto itself: nothing changes, and nothing is lost if this client dies.
-async fn block(
-    connection: &Connection,
-    link: &mut Option<MultiplexedConnection>,
-    channel: &Channel,
-) -> Option<End> {
+async fn block(connection: &Connection, link: &mut Option<MultiplexedConnection>, channel: &Channel) -> Option<End> {
     let mut current = match link.take() {
         Some(current) => current,
         None => match connection.dedicated().await {
@@ -157,12 +138,7 @@ async fn block(
     };
     let list = keys::waiting(channel);
     let mut command = redis::cmd("BLMOVE");
-    command
-        .arg(&list)
-        .arg(&list)
-        .arg("RIGHT")
-        .arg("RIGHT")
-        .arg(BLOCK.as_secs());
+    command.arg(&list).arg(&list).arg("RIGHT").arg("RIGHT").arg(BLOCK.as_secs());
     let reply = command.query_async::<Option<Vec<u8>>>(&mut current);
     match timeout(BLOCK + SLACK, reply).await {
         Ok(Ok(found)) => {
@@ -173,8 +149,6 @@ async fn block(
             StoreError::Unavailable { reason, .. } => End::Unavailable(reason),
             other => End::Unusable(other.to_string()),
         }),
-        Err(_) => Some(End::Unavailable(
-            "the server does not answer the blocking command".into(),
-        )),
+        Err(_) => Some(End::Unavailable("the server does not answer the blocking command".into())),
     }
 }

@@ -26,15 +26,10 @@ impl Address {
     /// hold anything but a question mark.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let Some(rest) = url.strip_prefix("sqlite:") else {
-            return Err(StoreError::Invalid(format!(
-                "`{url}` is not the address of a SQLite store; use sqlite:path"
-            )));
+            return Err(StoreError::Invalid(format!("`{url}` is not the address of a SQLite store; use sqlite:path")));
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        Ok(Self {
-            path: path_of(url, path)?,
-            synchronous: synchronous_of(url, query)?,
-        })
+        Ok(Self { path: path_of(url, path)?, synchronous: synchronous_of(url, query)? })
     }
 }
 

@@ -35,11 +35,9 @@ pub(super) fn holder(path: &Path) -> Option<String> {
     let write_lock = (inode(Path::new(&shared)), WRITE_LOCK);
     let whole_file = (inode(path), RESERVED_LOCK);
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| {
-        [write_lock, whole_file]
-            .into_iter()
-            .find_map(|(inode, byte)| holds(line, inode?, byte))
-    })?;
+    let pid = locks
+        .lines()
+        .find_map(|line| [write_lock, whole_file].into_iter().find_map(|(inode, byte)| holds(line, inode?, byte)))?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     Some(match name.trim() {
         "" => format!("process {pid}"),

@@ -13,12 +13,7 @@ use crate::job::{Channel, JobId, Message, Token};
 use crate::store::FailedJob;
 
 /// The failures of one page, the latest first.
-pub(super) fn list(
-    sql: &Connection,
-    channel: &Channel,
-    offset: u64,
-    limit: u32,
-) -> Done<Vec<FailedJob>> {
+pub(super) fn list(sql: &Connection, channel: &Channel, offset: u64, limit: u32) -> Done<Vec<FailedJob>> {
     let Some(line) = line::load(sql, channel)? else {
         return Ok(Vec::new());
     };
@@ -52,10 +47,7 @@ fn failed_job(found: &Row<'_>) -> rusqlite::Result<FailedJob> {
         id: Line::id_of(found.get(0)?),
         failed_at: time(1)?,
         attempts: found.get(2)?,
-        message: Message::Readable {
-            ttr: found.get(3)?,
-            body: found.get(4)?,
-        },
+        message: Message::Readable { ttr: found.get(3)?, body: found.get(4)? },
         key: found.get(5)?,
         pushed_at: Some(time(6)?),
         metadata: metadata_of(found, 7)?,
@@ -65,12 +57,7 @@ fn failed_job(found: &Row<'_>) -> rusqlite::Result<FailedJob> {
 
 /// Puts failures back to the end of the queue. Ids are never used again here,
 /// so each keeps its own.
-pub(super) fn retry(
-    verb: &mut Verb<'_>,
-    channel: &Channel,
-    token: &Token,
-    ids: &[JobId],
-) -> Done<Vec<Option<JobId>>> {
+pub(super) fn retry(verb: &mut Verb<'_>, channel: &Channel, token: &Token, ids: &[JobId]) -> Done<Vec<Option<JobId>>> {
     match receipt::find(verb, token)? {
         None => {}
         Some(Answer::Retried(ids)) => {
@@ -82,10 +69,7 @@ pub(super) fn retry(
     let Some(line) = lines.known(verb, channel)? else {
         return Ok(vec![None; ids.len()]);
     };
-    let retried = ids
-        .iter()
-        .map(|id| Ok(retry_one(verb, line, *id)?.then_some(*id)))
-        .collect::<Done<Vec<_>>>()?;
+    let retried = ids.iter().map(|id| Ok(retry_one(verb, line, *id)?.then_some(*id))).collect::<Done<Vec<_>>>()?;
     lines.save(verb)?;
     let kept = retried.iter().map(|id| id.map(|id| id.0)).collect();
     receipt::keep(verb, token, &Answer::Retried(kept))?;
@@ -123,10 +107,7 @@ pub(super) fn remove(verb: &mut Verb<'_>, channel: &Channel, ids: &[JobId]) -> D
         let row = line.row(*id);
         let there = match row {
             None => false,
-            Some(row) => verb
-                .sql
-                .prepare_cached("SELECT 1 FROM jobs WHERE row = ?1 AND state = 4")?
-                .exists([row])?,
+            Some(row) => verb.sql.prepare_cached("SELECT 1 FROM jobs WHERE row = ?1 AND state = 4")?.exists([row])?,
         };
         if let Some(row) = row.filter(|_| there) {
             drop_row(verb, row)?;
@@ -139,11 +120,7 @@ pub(super) fn remove(verb: &mut Verb<'_>, channel: &Channel, ids: &[JobId]) -> D
 }
 
 /// Drops those that failed longer ago than `older`, all at once.
-pub(super) fn prune(
-    verb: &mut Verb<'_>,
-    channel: &Channel,
-    older: std::time::Duration,
-) -> Done<u64> {
+pub(super) fn prune(verb: &mut Verb<'_>, channel: &Channel, older: std::time::Duration) -> Done<u64> {
     let mut lines = Lines::default();
     let Some(line) = lines.known(verb, channel)? else {
         return Ok(0);

@@ -35,9 +35,7 @@ impl Failure {
         let Self::Sql(error) = self else { return false };
         !matches!(
             error.sqlite_error_code(),
-            None | Some(
-                ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig
-            )
+            None | Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
         )
     }
 
@@ -52,11 +50,10 @@ impl Failure {
 fn told(error: &rusqlite::Error, place: &Place) -> StoreError {
     let file = place.path.display();
     let reason = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => busy::holder(&place.path)
-            .map_or_else(
-                || format!("{file} is locked by another process"),
-                |holder| format!("{file} is locked by {holder}"),
-            ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => busy::holder(&place.path).map_or_else(
+            || format!("{file} is locked by another process"),
+            |holder| format!("{file} is locked by {holder}"),
+        ),
         Some(ErrorCode::DiskFull) => format!("no space is left for {file}"),
         Some(ErrorCode::ReadOnly) => {
             format!("{file} or its folder may not be written: {error}")
@@ -64,11 +61,7 @@ fn told(error: &rusqlite::Error, place: &Place) -> StoreError {
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             format!("{file} cannot be opened: {error}; look at its folder and their permissions")
         }
-        Some(
-            ErrorCode::SystemIoFailure
-            | ErrorCode::OutOfMemory
-            | ErrorCode::FileLockingProtocolFailed,
-        ) => {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::FileLockingProtocolFailed) => {
             format!("{file}: {error}")
         }
         _ => {
@@ -79,8 +72,5 @@ fn told(error: &rusqlite::Error, place: &Place) -> StoreError {
             };
         }
     };
-    StoreError::Unavailable {
-        store: place.address.clone(),
-        reason,
-    }
+    StoreError::Unavailable { store: place.address.clone(), reason }
 }

@@ -37,13 +37,7 @@ impl Place {
         let Address { path, synchronous } = Address::parse(url)?;
         // Later the working directory may be another one.
         let path = std::path::absolute(&path).map_err(StoreError::invalid)?;
-        Ok(Self {
-            address: url.to_owned(),
-            path,
-            synchronous,
-            patience: PATIENCE,
-            clock,
-        })
+        Ok(Self { address: url.to_owned(), path, synchronous, patience: PATIENCE, clock })
     }
 
     /// The time by which this store decides.
@@ -138,18 +132,18 @@ impl Place {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let uri = format!("file:{}?immutable=1", escaped(&self.path));
-        let found = Connection::open_with_flags(uri, flags)
-            .and_then(|file| marks(&file))
-            .map_err(|error| self.told(error))?;
+        let found = match Connection::open_with_flags(uri, flags).and_then(|file| marks(&file)) {
+            Ok(found) => found,
+            // Without locks, half of another process's checkpoint may be seen.
+            // Ours or not, the look with locks that follows tells what is so.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+                return Ok(());
+            }
+            Err(error) => return Err(self.told(error)),
+        };
         // Ours has its marks before it has a log.
-        let logged = self
-            .beside("-wal")
-            .metadata()
-            .is_ok_and(|log| log.len() > 0);
-        self.check(Marks {
-            empty: found.empty && !logged,
-            ..found
-        })
+        let logged = self.beside("-wal").metadata().is_ok_and(|log| log.len() > 0);
+        self.check(Marks { empty: found.empty && !logged, ..found })
     }
 
     /// Creates the tables where there are none, and checks that they are ours.
@@ -157,9 +151,8 @@ impl Place {
         let found = self.patiently(|| self.created(connection))?;
         self.check(found)?;
         // Last, so that the marks are in the file itself and not in its -wal.
-        let mode: String = self.patiently(|| {
-            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        })?;
+        let mode: String =
+            self.patiently(|| connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)))?;
         if mode == "wal" {
             return Ok(());
         }
@@ -172,10 +165,7 @@ impl Place {
 
     /// Tries again while the file is locked. Where two processes change the
     /// journal at once, SQLite does not ask the busy handler.
-    fn patiently<T>(
-        &self,
-        mut attempt: impl FnMut() -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
+    fn patiently<T>(&self, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let mut nap = busy::handler(self.patience);
         let mut tries = 0;
         loop {
@@ -208,12 +198,12 @@ impl Place {
     fn check(&self, found: Marks) -> Result<(), StoreError> {
         let reason = match found {
             Marks { empty: true, .. } => return Ok(()),
-            Marks { application, .. } if application != APPLICATION_ID => format!(
-                "it is another program's SQLite database (application id {application:#x}); name another file"
-            ),
-            Marks { schema, .. } if schema > SCHEMA => format!(
-                "it was written by a newer jobhost (schema {schema}, this one knows {SCHEMA}); update jobhost"
-            ),
+            Marks { application, .. } if application != APPLICATION_ID => {
+                format!("it is another program's SQLite database (application id {application:#x}); name another file")
+            }
+            Marks { schema, .. } if schema > SCHEMA => {
+                format!("it was written by a newer jobhost (schema {schema}, this one knows {SCHEMA}); update jobhost")
+            }
             Marks { schema, .. } if schema < SCHEMA => {
                 format!("its schema is {schema}, which no jobhost has written; name another file")
             }
@@ -230,11 +220,7 @@ impl Place {
     }
 
     fn corrupt(&self, reason: String) -> StoreError {
-        StoreError::Corrupt {
-            store: self.address.clone(),
-            place: format!("file {}", self.path.display()),
-            reason,
-        }
+        StoreError::Corrupt { store: self.address.clone(), place: format!("file {}", self.path.display()), reason }
     }
 
     fn told(&self, error: rusqlite::Error) -> StoreError {
@@ -260,13 +246,8 @@ struct Marks {
 fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
     let (application, schema) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 =
-        connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    Ok(Marks {
-        empty: tables == 0 && application == 0 && schema == 0,
-        application,
-        schema,
-    })
+    let tables: i64 = connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(Marks { empty: tables == 0 && application == 0 && schema == 0, application, schema })
 }
 
 /// The path as part of a `file:` URI.
@@ -318,9 +299,6 @@ mod tests {
 
     #[test]
     fn a_path_is_escaped_for_a_uri() {
-        assert_eq!(
-            escaped(Path::new("/a b/ä?#%.db")),
-            "/a%20b/%c3%a4%3f%23%25.db"
-        );
+        assert_eq!(escaped(Path::new("/a b/ä?#%.db")), "/a%20b/%c3%a4%3f%23%25.db");
     }
 }

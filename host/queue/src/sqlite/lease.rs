@@ -37,9 +37,9 @@ pub(super) fn alive_until(now: u64) -> i64 {
 
 pub(super) fn extend(verb: &mut Verb<'_>, leases: &[Lease], stopping: bool) -> Done<Vec<Held>> {
     let mut lines = Lines::default();
-    let mut extend = verb.sql.prepare_cached(
-        "UPDATE jobs SET at = ?3, stopping = ?4 WHERE row = ?1 AND state = 2 AND token = ?2",
-    )?;
+    let mut extend = verb
+        .sql
+        .prepare_cached("UPDATE jobs SET at = ?3, stopping = ?4 WHERE row = ?1 AND state = 2 AND token = ?2")?;
     let until = alive_until(verb.now);
     leases
         .iter()
@@ -57,16 +57,11 @@ pub(super) fn progress(verb: &mut Verb<'_>, lease: &Lease, said: &Progress) -> D
     let Some(row) = row(verb, &mut Lines::default(), lease)? else {
         return Ok(Held::Lost);
     };
-    let said = Progress {
-        at: verb.now,
-        ..said.clone()
-    };
+    let said = Progress { at: verb.now, ..said.clone() };
     let said = serde_json::to_string(&said).map_err(StoreError::invalid)?;
     let changed = verb
         .sql
-        .prepare_cached(
-            "UPDATE jobs SET progress = ?3 WHERE row = ?1 AND state = 2 AND token = ?2",
-        )?
+        .prepare_cached("UPDATE jobs SET progress = ?3 WHERE row = ?1 AND state = 2 AND token = ?2")?
         .execute((row, lease.token.as_str(), said))?;
     Ok(held(changed))
 }

@@ -72,9 +72,8 @@ impl Line {
     /// The row of the next job pushed.
     pub(super) fn next_row(&mut self) -> Result<i64, StoreError> {
         self.last_id += 1;
-        self.row(JobId(self.last_id.unsigned_abs())).ok_or_else(|| {
-            StoreError::Invalid("the file has no further id for this queue; start a new one".into())
-        })
+        self.row(JobId(self.last_id.unsigned_abs()))
+            .ok_or_else(|| StoreError::Invalid("the file has no further id for this queue; start a new one".into()))
     }
 
     /// The place behind all others.
@@ -108,13 +107,8 @@ impl Lines {
         if let Some(index) = self.find(verb, channel)? {
             return Ok(&mut self.seen[index].2);
         }
-        verb.sql
-            .prepare_cached("INSERT INTO channels (name) VALUES (?1)")?
-            .execute([channel.as_str()])?;
-        let line = Line {
-            number: verb.sql.last_insert_rowid(),
-            ..Line::default()
-        };
+        verb.sql.prepare_cached("INSERT INTO channels (name) VALUES (?1)")?.execute([channel.as_str()])?;
+        let line = Line { number: verb.sql.last_insert_rowid(), ..Line::default() };
         self.seen.push((channel.clone(), line.clone(), line));
         let index = self.seen.len() - 1;
         Ok(&mut self.seen[index].2)

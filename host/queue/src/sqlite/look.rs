@@ -20,10 +20,8 @@ pub(super) fn counts(sql: &Connection, channel: &Channel, now: UnixMillis) -> Do
     let due = if line.delayed == 0 {
         0
     } else {
-        sql.prepare_cached(
-            "SELECT count(*) FROM jobs WHERE channel = ?1 AND state = 1 AND at <= ?2",
-        )?
-        .query_one((line.number, millis(now)), |row| row.get(0))?
+        sql.prepare_cached("SELECT count(*) FROM jobs WHERE channel = ?1 AND state = 1 AND at <= ?2")?
+            .query_one((line.number, millis(now)), |row| row.get(0))?
     };
     Ok(line.counts(due))
 }
@@ -33,12 +31,7 @@ pub(super) fn is_filled(sql: &Connection, channel: &Channel) -> Done<bool> {
     Ok(line::load(sql, channel)?.is_some_and(|line| line.waiting > 0))
 }
 
-pub(super) fn status(
-    sql: &Connection,
-    channel: &Channel,
-    id: JobId,
-    now: UnixMillis,
-) -> Done<Option<JobStatus>> {
+pub(super) fn status(sql: &Connection, channel: &Channel, id: JobId, now: UnixMillis) -> Done<Option<JobStatus>> {
     let Some(row) = line::load(sql, channel)?.and_then(|line| line.row(id)) else {
         return Ok(None);
     };
@@ -64,11 +57,7 @@ fn job_status(id: JobId, found: &Row<'_>, now: UnixMillis) -> rusqlite::Result<J
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(0, other)),
     };
     let live = state != JobState::Done;
-    let time = |index| {
-        found
-            .get::<_, Option<i64>>(index)
-            .map(|time| time.map(i64::unsigned_abs))
-    };
+    let time = |index| found.get::<_, Option<i64>>(index).map(|time| time.map(i64::unsigned_abs));
     Ok(JobStatus {
         id,
         state,
@@ -88,22 +77,16 @@ fn job_status(id: JobId, found: &Row<'_>, now: UnixMillis) -> rusqlite::Result<J
 }
 
 /// A job's metadata, from their JSON.
-pub(super) fn metadata_of(
-    found: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<Vec<(String, String)>> {
+pub(super) fn metadata_of(found: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, String)>> {
     Ok(json(found, column)?.unwrap_or_default())
 }
 
 /// What a column's JSON says; `None` where it is NULL.
-pub(super) fn json<T: DeserializeOwned>(
-    found: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<Option<T>> {
+pub(super) fn json<T: DeserializeOwned>(found: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let Some(text) = found.get_ref(column)?.as_str_or_null()? else {
         return Ok(None);
     };
-    serde_json::from_str(text).map(Some).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }

@@ -40,8 +40,8 @@ use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, NewJob, Token};
 use crate::record::Progress;
 use crate::store::{
-    Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement,
-    Store, SweepReport, Wake,
+    Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
+    Wake,
 };
 use crate::url::OpenOptions;
 
@@ -71,30 +71,19 @@ impl SqliteStore {
     async fn open_at(place: Place, only_look: bool) -> Result<Self, StoreError> {
         let place = Arc::new(place);
         let opening = Arc::clone(&place);
-        let unavailable = |reason: String| StoreError::Unavailable {
-            store: place.address.clone(),
-            reason,
-        };
+        let unavailable = |reason: String| StoreError::Unavailable { store: place.address.clone(), reason };
         let sql = tokio::task::spawn_blocking(move || opening.open(only_look))
             .await
             .map_err(|error| unavailable(error.to_string()))??;
         let bell = Arc::new(Bell::default());
         let writer = Writer::start(sql, Arc::clone(&place), Arc::clone(&bell))
             .map_err(|error| unavailable(format!("no thread can be started: {error}")))?;
-        Ok(Self {
-            writer,
-            readers: Readers::new(Arc::clone(&place)),
-            bell,
-            watcher: OnceLock::new(),
-            place,
-        })
+        Ok(Self { writer, readers: Readers::new(Arc::clone(&place)), bell, watcher: OnceLock::new(), place })
     }
 
     async fn is_filled(&self, channel: &Channel) -> Result<bool, StoreError> {
         let channel = channel.clone();
-        self.readers
-            .read(move |sql| look::is_filled(sql, &channel))
-            .await
+        self.readers.read(move |sql| look::is_filled(sql, &channel)).await
     }
 }
 
@@ -124,12 +113,7 @@ impl Store for SqliteStore {
         for job in jobs {
             job.check()?;
         }
-        let push = push::Push {
-            channel: channel.clone(),
-            token,
-            fence: fence.cloned(),
-            jobs: jobs.to_vec(),
-        };
+        let push = push::Push { channel: channel.clone(), token, fence: fence.cloned(), jobs: jobs.to_vec() };
         self.writer.run(move |verb| push.run(verb)).await
     }
 
@@ -140,16 +124,10 @@ impl Store for SqliteStore {
         options: &ReserveOptions,
     ) -> Result<Reservation, StoreError> {
         if options.limit == 0 {
-            return Err(StoreError::Invalid(
-                "a reserve of 0 jobs takes nothing; ask for 1 to 1000".into(),
-            ));
+            return Err(StoreError::Invalid("a reserve of 0 jobs takes nothing; ask for 1 to 1000".into()));
         }
         at_most(BATCH, options.limit as usize, "a reserve takes at most")?;
-        let reserve = reserve::Reserve {
-            channel: channel.clone(),
-            token,
-            options: options.clone(),
-        };
+        let reserve = reserve::Reserve { channel: channel.clone(), token, options: options.clone() };
         self.writer.run(move |verb| reserve.run(verb)).await
     }
 
@@ -159,10 +137,7 @@ impl Store for SqliteStore {
         };
         at_most(BATCH, batch.len(), "a batch settles at most")?;
         one_channel(&first.lease, batch.iter().map(|one| &one.lease))?;
-        let settle = settle::Settle {
-            token,
-            batch: batch.to_vec(),
-        };
+        let settle = settle::Settle { token, batch: batch.to_vec() };
         self.writer.run(move |verb| settle.run(verb)).await
     }
 
@@ -172,28 +147,21 @@ impl Store for SqliteStore {
         };
         one_channel(first, leases)?;
         let leases = leases.to_vec();
-        self.writer
-            .run(move |verb| lease::extend(verb, &leases, stopping))
-            .await
+        self.writer.run(move |verb| lease::extend(verb, &leases, stopping)).await
     }
 
     async fn progress(&self, lease: &Lease, progress: &Progress) -> Result<Held, StoreError> {
         let (lease, progress) = (lease.clone(), progress.clone());
-        self.writer
-            .run(move |verb| lease::progress(verb, &lease, &progress))
-            .await
+        self.writer.run(move |verb| lease::progress(verb, &lease, &progress)).await
     }
 
     async fn sweep(&self, channel: &Channel) -> Result<SweepReport, StoreError> {
         let channel = channel.clone();
-        self.writer
-            .run(move |verb| sweep::sweep(verb, &channel))
-            .await
+        self.writer.run(move |verb| sweep::sweep(verb, &channel)).await
     }
 
     async fn wait(&self, channel: &Channel, timeout: Duration) -> Result<Wake, StoreError> {
-        self.watcher
-            .get_or_init(|| Watcher::start(Arc::clone(&self.place), Arc::clone(&self.bell)));
+        self.watcher.get_or_init(|| Watcher::start(Arc::clone(&self.place), Arc::clone(&self.bell)));
         let bell = self.bell.of(channel.as_str());
         let woken = async {
             loop {
@@ -205,47 +173,28 @@ impl Store for SqliteStore {
                 rung.await;
             }
         };
-        tokio::time::timeout(timeout, woken)
-            .await
-            .unwrap_or(Ok(Wake::TimedOut))
+        tokio::time::timeout(timeout, woken).await.unwrap_or(Ok(Wake::TimedOut))
     }
 
     async fn counts(&self, channel: &Channel) -> Result<Counts, StoreError> {
         let (channel, now) = (channel.clone(), self.place.now());
-        self.readers
-            .read(move |sql| look::counts(sql, &channel, now))
-            .await
+        self.readers.read(move |sql| look::counts(sql, &channel, now)).await
     }
 
     async fn status(&self, channel: &Channel, id: JobId) -> Result<Option<JobStatus>, StoreError> {
         let (channel, now) = (channel.clone(), self.place.now());
-        self.readers
-            .read(move |sql| look::status(sql, &channel, id, now))
-            .await
+        self.readers.read(move |sql| look::status(sql, &channel, id, now)).await
     }
 
-    async fn failed(
-        &self,
-        channel: &Channel,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Vec<FailedJob>, StoreError> {
+    async fn failed(&self, channel: &Channel, offset: u64, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
         at_most(BATCH, limit as usize, "a list shows at most")?;
         let channel = channel.clone();
-        self.readers
-            .read(move |sql| failed::list(sql, &channel, offset, limit))
-            .await
+        self.readers.read(move |sql| failed::list(sql, &channel, offset, limit)).await
     }
 
-    async fn failed_job(
-        &self,
-        channel: &Channel,
-        id: JobId,
-    ) -> Result<Option<FailedJob>, StoreError> {
+    async fn failed_job(&self, channel: &Channel, id: JobId) -> Result<Option<FailedJob>, StoreError> {
         let channel = channel.clone();
-        self.readers
-            .read(move |sql| failed::one(sql, &channel, id))
-            .await
+        self.readers.read(move |sql| failed::one(sql, &channel, id)).await
     }
 
     async fn retry_failed(
@@ -256,42 +205,28 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Option<JobId>>, StoreError> {
         at_most(BATCH, ids.len(), "one call retries at most")?;
         let (channel, ids) = (channel.clone(), ids.to_vec());
-        self.writer
-            .run(move |verb| failed::retry(verb, &channel, &token, &ids))
-            .await
+        self.writer.run(move |verb| failed::retry(verb, &channel, &token, &ids)).await
     }
 
-    async fn remove_failed(
-        &self,
-        channel: &Channel,
-        ids: &[JobId],
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn remove_failed(&self, channel: &Channel, ids: &[JobId]) -> Result<Vec<bool>, StoreError> {
         at_most(BATCH, ids.len(), "one call removes at most")?;
         let (channel, ids) = (channel.clone(), ids.to_vec());
-        self.writer
-            .run(move |verb| failed::remove(verb, &channel, &ids))
-            .await
+        self.writer.run(move |verb| failed::remove(verb, &channel, &ids)).await
     }
 
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError> {
         let channel = channel.clone();
-        self.writer
-            .run(move |verb| failed::prune(verb, &channel, older))
-            .await
+        self.writer.run(move |verb| failed::prune(verb, &channel, older)).await
     }
 
     async fn remove(&self, channel: &Channel, id: JobId) -> Result<bool, StoreError> {
         let channel = channel.clone();
-        self.writer
-            .run(move |verb| remove::remove(verb, &channel, id))
-            .await
+        self.writer.run(move |verb| remove::remove(verb, &channel, id)).await
     }
 
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError> {
         let channel = channel.clone();
-        self.writer
-            .run(move |verb| remove::clear(verb, &channel))
-            .await
+        self.writer.run(move |verb| remove::clear(verb, &channel)).await
     }
 }
 
@@ -299,19 +234,11 @@ fn at_most(limit: usize, given: usize, what: &str) -> Result<(), StoreError> {
     if given <= limit {
         return Ok(());
     }
-    Err(StoreError::Invalid(format!(
-        "{what} {limit} jobs, not {given}; make several calls"
-    )))
+    Err(StoreError::Invalid(format!("{what} {limit} jobs, not {given}; make several calls")))
 }
 
-fn one_channel<'l>(
-    first: &Lease,
-    leases: impl IntoIterator<Item = &'l Lease>,
-) -> Result<(), StoreError> {
-    match leases
-        .into_iter()
-        .find(|lease| lease.channel != first.channel)
-    {
+fn one_channel<'l>(first: &Lease, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), StoreError> {
+    match leases.into_iter().find(|lease| lease.channel != first.channel) {
         None => Ok(()),
         Some(other) => Err(StoreError::Invalid(format!(
             "a call is about one channel, not about {} and {}; make a call for each",

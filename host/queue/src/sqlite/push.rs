@@ -33,11 +33,7 @@ impl Push {
             return Ok(Pushed::Lost);
         }
         let line = lines.of(verb, &self.channel)?;
-        let ids = self
-            .jobs
-            .iter()
-            .map(|job| store(verb, line, job))
-            .collect::<Done<Vec<JobId>>>()?;
+        let ids = self.jobs.iter().map(|job| store(verb, line, job)).collect::<Done<Vec<JobId>>>()?;
         lines.save(verb)?;
         receipt::keep(verb, &self.token, &Answer::Pushed(receipt::numbers(&ids)))?;
         Ok(Pushed::Stored(ids))
@@ -68,9 +64,7 @@ pub(super) fn store(verb: &Verb<'_>, line: &mut Line, job: &NewJob) -> Done<JobI
             spot.ready_at,
             metadata,
         ))?;
-    verb.sql
-        .prepare_cached("INSERT INTO bodies (row, body) VALUES (?1, ?2)")?
-        .execute((row, &job.body))?;
+    verb.sql.prepare_cached("INSERT INTO bodies (row, body) VALUES (?1, ?2)")?.execute((row, &job.body))?;
     Ok(Line::id_of(row))
 }
 
@@ -88,26 +82,14 @@ impl Spot {
         let due = now.saturating_add(whole_seconds(delay).saturating_mul(1000));
         if delay.is_zero() {
             line.waiting += 1;
-            return Self {
-                state: state::WAITING,
-                position: line.next_place(),
-                at: None,
-                ready_at: millis(now),
-            };
+            return Self { state: state::WAITING, position: line.next_place(), at: None, ready_at: millis(now) };
         }
         line.delayed += 1;
-        Self {
-            state: state::DELAYED,
-            position: 0,
-            at: Some(millis(due)),
-            ready_at: millis(due),
-        }
+        Self { state: state::DELAYED, position: 0, at: Some(millis(due)), ready_at: millis(due) }
     }
 }
 
 /// In whole seconds, rounded up.
 fn whole_seconds(delay: Duration) -> u64 {
-    delay
-        .as_secs()
-        .saturating_add(u64::from(delay.subsec_nanos() > 0))
+    delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0))
 }

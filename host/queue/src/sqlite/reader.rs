@@ -21,11 +21,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(place: Arc<Place>) -> Self {
-        Self {
-            place,
-            idle: Arc::default(),
-            permits: Semaphore::new(CONNECTIONS),
-        }
+        Self { place, idle: Arc::default(), permits: Semaphore::new(CONNECTIONS) }
     }
 
     /// Runs `look` on one state of the file, off the async threads.
@@ -35,10 +31,7 @@ impl Readers {
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
         let (place, idle) = (Arc::clone(&self.place), Arc::clone(&self.idle));
-        let gone = |reason: String| StoreError::Unavailable {
-            store: self.place.address.clone(),
-            reason,
-        };
+        let gone = |reason: String| StoreError::Unavailable { store: self.place.address.clone(), reason };
         let permit = self.permits.acquire().await;
         let _permit = permit.map_err(|error| gone(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
@@ -48,9 +41,7 @@ impl Readers {
                 None => reading(&place)?,
             };
             let seen = one_state(&mut connection, look).map_err(|failure| failure.at(&place))?;
-            idle.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             Ok(seen)
         })
         .await

@@ -33,15 +33,16 @@ pub(super) fn find(verb: &Verb<'_>, token: &Token) -> Done<Option<Answer>> {
         .prepare_cached("SELECT answer FROM receipts WHERE token = ?1")?
         .query_one([token.as_str()], |row| row.get(0))
         .optional()?;
-    kept.map(|text| serde_json::from_str(&text).map_err(|error| unreadable(token, &error).into()))
-        .transpose()
+    kept.map(|text| serde_json::from_str(&text).map_err(|error| unreadable(token, &error).into())).transpose()
 }
 
 pub(super) fn keep(verb: &Verb<'_>, token: &Token, answer: &Answer) -> Done<()> {
     let answer = serde_json::to_string(answer).map_err(StoreError::invalid)?;
-    verb.sql
-        .prepare_cached("INSERT INTO receipts (token, at, answer) VALUES (?1, ?2, ?3)")?
-        .execute((token.as_str(), millis(verb.now), answer))?;
+    verb.sql.prepare_cached("INSERT INTO receipts (token, at, answer) VALUES (?1, ?2, ?3)")?.execute((
+        token.as_str(),
+        millis(verb.now),
+        answer,
+    ))?;
     Ok(())
 }
 
@@ -59,17 +60,11 @@ pub(super) fn prune(verb: &Verb<'_>, limit: i64) -> Done<usize> {
 
 /// The token was used for a call of another kind.
 pub(super) fn of_another_call(token: &Token) -> StoreError {
-    StoreError::Invalid(format!(
-        "token {} was used for another call; take a fresh one for each",
-        token.as_str()
-    ))
+    StoreError::Invalid(format!("token {} was used for another call; take a fresh one for each", token.as_str()))
 }
 
 fn unreadable(token: &Token, error: &serde_json::Error) -> StoreError {
-    StoreError::Invalid(format!(
-        "the receipt of token {} cannot be read: {error}",
-        token.as_str()
-    ))
+    StoreError::Invalid(format!("the receipt of token {} cannot be read: {error}", token.as_str()))
 }
 
 pub(super) fn numbers(ids: &[JobId]) -> Vec<u64> {

@@ -27,22 +27,14 @@ impl Reserve {
     pub(super) fn run(&self, verb: &mut Verb<'_>) -> Done<Reservation> {
         let mut lines = Lines::default();
         let Some(line) = lines.known(verb, &self.channel)? else {
-            return Ok(Reservation {
-                jobs: Vec::new(),
-                waiting: false,
-                next_due: None,
-            });
+            return Ok(Reservation { jobs: Vec::new(), waiting: false, next_due: None });
         };
         let jobs = match receipt::find(verb, &self.token)? {
             None => self.take(verb, line)?,
             Some(Answer::Reserved(ids)) => self.taken_before(verb, line, ids)?,
             Some(_) => return Err(receipt::of_another_call(&self.token).into()),
         };
-        let reservation = Reservation {
-            jobs,
-            waiting: line.waiting > 0,
-            next_due: next_due(verb, line)?,
-        };
+        let reservation = Reservation { jobs, waiting: line.waiting > 0, next_due: next_due(verb, line)? };
         lines.save(verb)?;
         Ok(reservation)
     }
@@ -53,11 +45,8 @@ impl Reserve {
         if line.waiting == 0 {
             return Ok(Vec::new());
         }
-        let jobs = self
-            .choose(verb, line)?
-            .into_iter()
-            .map(|row| self.take_one(verb, line, row))
-            .collect::<Done<Vec<_>>>()?;
+        let jobs =
+            self.choose(verb, line)?.into_iter().map(|row| self.take_one(verb, line, row)).collect::<Done<Vec<_>>>()?;
         // Nothing taken, nothing to remember: idle workers write nothing.
         if !jobs.is_empty() {
             let ids = jobs.iter().map(|job| job.lease.id.0).collect();
@@ -75,9 +64,7 @@ impl Reserve {
         )?;
         let mut places = |suspects: bool, limit: i64| {
             ready
-                .query_map((line.number, suspects, limit), |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?
+                .query_map((line.number, suspects, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<Vec<(i64, i64)>>>()
         };
         let mut chosen = places(false, limit)?;
@@ -124,16 +111,9 @@ impl Reserve {
     fn reserved(&self, row: i64, found: &Row<'_>) -> rusqlite::Result<Reserved> {
         let time = |index| found.get::<_, i64>(index).map(i64::unsigned_abs);
         Ok(Reserved {
-            lease: Lease {
-                channel: self.channel.clone(),
-                id: Line::id_of(row),
-                token: self.token.clone(),
-            },
+            lease: Lease { channel: self.channel.clone(), id: Line::id_of(row), token: self.token.clone() },
             key: found.get(0)?,
-            message: Message::Readable {
-                ttr: found.get(1)?,
-                body: found.get(2)?,
-            },
+            message: Message::Readable { ttr: found.get(1)?, body: found.get(2)? },
             attempt: found.get(3)?,
             crashes: found.get(4)?,
             pushed_at: Some(time(5)?),
@@ -172,9 +152,7 @@ fn move_due(verb: &Verb<'_>, line: &mut Line) -> Done<()> {
         )?
         .query_map((line.number, millis(verb.now), MOVED), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut put = verb
-        .sql
-        .prepare_cached("UPDATE jobs SET state = 0, at = NULL, position = ?2 WHERE row = ?1")?;
+    let mut put = verb.sql.prepare_cached("UPDATE jobs SET state = 0, at = NULL, position = ?2 WHERE row = ?1")?;
     for row in due {
         put.execute((row, line.next_place()))?;
         line.delayed -= 1;

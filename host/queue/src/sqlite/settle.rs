@@ -24,11 +24,7 @@ impl Settle {
             Some(_) => return Err(receipt::of_another_call(&self.token).into()),
         }
         let mut lines = Lines::default();
-        let settled = self
-            .batch
-            .iter()
-            .map(|one| settle(verb, &mut lines, one))
-            .collect::<Done<Vec<Settled>>>()?;
+        let settled = self.batch.iter().map(|one| settle(verb, &mut lines, one)).collect::<Done<Vec<Settled>>>()?;
         lines.save(verb)?;
         let kept = settled.iter().map(Into::into).collect();
         receipt::keep(verb, &self.token, &Answer::Settled(kept))?;
@@ -39,11 +35,7 @@ impl Settle {
 fn settle(verb: &Verb<'_>, lines: &mut Lines, one: &Settlement) -> Done<Settled> {
     if let Err(why) = check(&one.follow_ups) {
         let held = lease::holds(verb, lines, &one.lease)?;
-        return Ok(if held {
-            Settled::Refused(why.to_string())
-        } else {
-            Settled::Lost
-        });
+        return Ok(if held { Settled::Refused(why.to_string()) } else { Settled::Lost });
     }
     let Some(line) = lines.known(verb, &one.lease.channel)? else {
         return Ok(Settled::Lost);
@@ -60,8 +52,7 @@ fn settle(verb: &Verb<'_>, lines: &mut Lines, one: &Settlement) -> Done<Settled>
 
 fn check(follow_ups: &[FollowUp]) -> Result<(), StoreError> {
     for FollowUp { channel, job } in follow_ups {
-        job.check()
-            .map_err(|why| StoreError::Invalid(format!("a follow-up to {channel}: {why}")))?;
+        job.check().map_err(|why| StoreError::Invalid(format!("a follow-up to {channel}: {why}")))?;
     }
     Ok(())
 }
@@ -71,11 +62,7 @@ fn apply(verb: &Verb<'_>, line: &mut Line, one: &Settlement) -> Done<bool> {
     let Some(row) = line.row(one.lease.id) else {
         return Ok(false);
     };
-    let holder = Holder {
-        verb,
-        row,
-        token: one.lease.token.as_str(),
-    };
+    let holder = Holder { verb, row, token: one.lease.token.as_str() };
     let record = serde_json::to_string(&one.record).map_err(StoreError::invalid)?;
     let before = line.clone();
     let applied = match &one.verdict {
@@ -150,8 +137,7 @@ impl Holder<'_> {
             ))?
         };
         if changed > 0 && (state == state::DONE || retain.is_zero()) {
-            sql.prepare_cached("DELETE FROM bodies WHERE row = ?1")?
-                .execute([self.row])?;
+            sql.prepare_cached("DELETE FROM bodies WHERE row = ?1")?.execute([self.row])?;
         }
         Ok(changed > 0)
     }
@@ -166,16 +152,7 @@ impl Holder<'_> {
                  attempts = attempts - ?7, record = ?8, token = NULL, worker = NULL
                  WHERE row = ?1 AND state = 2 AND token = ?2",
             )?
-            .execute((
-                self.row,
-                self.token,
-                spot.state,
-                spot.position,
-                spot.at,
-                spot.ready_at,
-                uncounted,
-                record,
-            ))?;
+            .execute((self.row, self.token, spot.state, spot.position, spot.at, spot.ready_at, uncounted, record))?;
         Ok(changed > 0)
     }
 

@@ -38,9 +38,7 @@ fn note(now: i64, line: &mut Line) {
         line.grace_until = now.saturating_add(lease::span(OUTAGE_GRACE));
     }
     // Where the clock was set back, neither may last until it has caught up.
-    line.grace_until = line
-        .grace_until
-        .min(now.saturating_add(lease::span(OUTAGE_GRACE)));
+    line.grace_until = line.grace_until.min(now.saturating_add(lease::span(OUTAGE_GRACE)));
     if (now - line.swept_at).abs() >= NOTED_EVERY {
         line.swept_at = now;
     }
@@ -56,9 +54,7 @@ fn prune(verb: &Verb<'_>, line: &mut Line) -> Done<usize> {
                 "SELECT row FROM jobs WHERE channel = ?1 AND state = ?2 AND at <= ?3
                  ORDER BY at LIMIT ?4",
             )?
-            .query_map((line.number, ended, millis(verb.now), CHUNK), |row| {
-                row.get(0)
-            })?
+            .query_map((line.number, ended, millis(verb.now), CHUNK), |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         for row in &rows {
             drop_row(verb, *row)?;
@@ -73,10 +69,7 @@ fn prune(verb: &Verb<'_>, line: &mut Line) -> Done<usize> {
 
 /// Removes every trace of a job.
 pub(super) fn drop_row(verb: &Verb<'_>, row: i64) -> Done<()> {
-    for statement in [
-        "DELETE FROM jobs WHERE row = ?1",
-        "DELETE FROM bodies WHERE row = ?1",
-    ] {
+    for statement in ["DELETE FROM jobs WHERE row = ?1", "DELETE FROM bodies WHERE row = ?1"] {
         verb.sql.prepare_cached(statement)?.execute([row])?;
     }
     Ok(())

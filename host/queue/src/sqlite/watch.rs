@@ -39,16 +39,12 @@ impl Watcher {
     pub(super) fn start(place: Arc<Place>, bell: Arc<Bell>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let address = place.address.clone();
-        let thread = std::thread::Builder::new()
-            .name("jobhost-sqlite-watch".into())
-            .spawn(move || run(&place, &bell, stopped));
+        let thread =
+            std::thread::Builder::new().name("jobhost-sqlite-watch".into()).spawn(move || run(&place, &bell, stopped));
         if let Err(error) = &thread {
             tracing::warn!(store = %address, %error, "{UNNOTICED}");
         }
-        Self {
-            stop: Some(stop),
-            thread: thread.ok(),
-        }
+        Self { stop: Some(stop), thread: thread.ok() }
     }
 }
 
@@ -56,10 +52,7 @@ impl Watcher {
 impl Watcher {
     /// One that notices nothing.
     pub(super) fn blind() -> Self {
-        Self {
-            stop: None,
-            thread: None,
-        }
+        Self { stop: None, thread: None }
     }
 }
 
@@ -75,10 +68,7 @@ impl Drop for Watcher {
 
 fn run(place: &Place, bell: &Bell, stopped: oneshot::Receiver<()>) {
     // A runtime of its own: the caller's may end before the store does.
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::warn!(store = %place.address, %error, "{UNNOTICED}");
@@ -135,11 +125,7 @@ impl Writes {
         if let Err(error) = &events {
             tracing::debug!(store = %place.address, %error, "the file is asked for changes every 50 ms");
         }
-        Self {
-            events: events.ok(),
-            last: Instant::now(),
-            nap: FALLBACK,
-        }
+        Self { events: events.ok(), last: Instant::now(), nap: FALLBACK }
     }
 
     /// Returns at the next write, and some times after it: the write comes

@@ -37,29 +37,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(
-        sql: Connection,
-        place: Arc<Place>,
-        bell: Arc<Bell>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(sql: Connection, place: Arc<Place>, bell: Arc<Bell>) -> std::io::Result<Self> {
         let (commands, mut queue) = mpsc::channel(QUEUED);
-        let thread = Thread {
-            sql,
-            place: Arc::clone(&place),
-            bell,
-        };
-        let thread = std::thread::Builder::new()
-            .name("jobhost-sqlite".into())
-            .spawn(move || {
-                while let Some(first) = queue.blocking_recv() {
-                    thread.group(first, &mut queue);
-                }
-            })?;
-        Ok(Self {
-            place,
-            commands: Some(commands),
-            thread: Some(thread),
-        })
+        let thread = Thread { sql, place: Arc::clone(&place), bell };
+        let thread = std::thread::Builder::new().name("jobhost-sqlite".into()).spawn(move || {
+            while let Some(first) = queue.blocking_recv() {
+                thread.group(first, &mut queue);
+            }
+        })?;
+        Ok(Self { place, commands: Some(commands), thread: Some(thread) })
     }
 
     /// Runs `work` in a transaction; returns when it is committed. Dropping
@@ -70,11 +56,7 @@ impl Writer {
         F: FnOnce(&mut Verb<'_>) -> Done<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let call = Call {
-            work: Some(work),
-            result: None,
-            reply,
-        };
+        let call = Call { work: Some(work), result: None, reply };
         let stopped = || StoreError::Unavailable {
             store: self.place.address.clone(),
             reason: "its writer has stopped, which is a bug of jobhost; start again".into(),
@@ -181,9 +163,7 @@ impl Thread {
             return;
         }
         #[cfg(test)]
-        self.bell
-            .commits
-            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.bell.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         for command in group {
             command.answer(Ok(()));
         }
@@ -211,11 +191,7 @@ impl Thread {
     }
 
     fn run_one(&self, command: &mut dyn Command) -> Done<Vec<String>> {
-        let mut verb = Verb {
-            sql: &self.sql,
-            now: self.place.now(),
-            filled: Vec::new(),
-        };
+        let mut verb = Verb { sql: &self.sql, now: self.place.now(), filled: Vec::new() };
         self.execute("SAVEPOINT command")?;
         command.apply(&mut verb, &self.place)?;
         if !command.succeeded() {
@@ -245,19 +221,12 @@ impl Thread {
 /// The same error for another caller.
 fn again(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Unavailable { store, reason } => StoreError::Unavailable {
-            store: store.clone(),
-            reason: reason.clone(),
-        },
-        StoreError::Corrupt {
-            store,
-            place,
-            reason,
-        } => StoreError::Corrupt {
-            store: store.clone(),
-            place: place.clone(),
-            reason: reason.clone(),
-        },
+        StoreError::Unavailable { store, reason } => {
+            StoreError::Unavailable { store: store.clone(), reason: reason.clone() }
+        }
+        StoreError::Corrupt { store, place, reason } => {
+            StoreError::Corrupt { store: store.clone(), place: place.clone(), reason: reason.clone() }
+        }
         StoreError::Invalid(what) => StoreError::Invalid(what.clone()),
         StoreError::Absent(what) => StoreError::Absent(what.clone()),
     }

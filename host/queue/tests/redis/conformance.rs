@@ -33,11 +33,7 @@ impl TestStore for Subject {
 async fn make(clock: ManualClock) -> Subject {
     let server = PrivateRedis::start();
     let store = handle(&server, &clock).await;
-    Subject {
-        server,
-        clock,
-        store,
-    }
+    Subject { server, clock, store }
 }
 
 jobhost_queue::conformance!(make);

@@ -92,10 +92,7 @@ async fn our_worker(store: RedisStore, channel: Channel, runs: Runs) {
             }
         }
         for settled in store.settle(Token::random(), &batch).await.unwrap() {
-            assert!(
-                matches!(settled, jobhost_queue::Settled::Yes(_)),
-                "{settled:?}"
-            );
+            assert!(matches!(settled, jobhost_queue::Settled::Yes(_)), "{settled:?}");
         }
         store.sweep(&channel).await.unwrap();
     }
@@ -114,9 +111,7 @@ async fn each_job_runs_once_beside_workers_that_use_yii2s_commands() {
         .collect();
     let mut workers = Vec::new();
     for _ in 0..2 {
-        let store = RedisStore::open(&t.server.url(), Clock::Store)
-            .await
-            .unwrap();
+        let store = RedisStore::open(&t.server.url(), Clock::Store).await.unwrap();
         if workers.is_empty() {
             let push = store.push(&t.channel, Token::random(), None, &jobs);
             push.await.unwrap();
@@ -130,9 +125,7 @@ async fn each_job_runs_once_beside_workers_that_use_yii2s_commands() {
         let ended = tokio::time::timeout(Duration::from_mins(1), worker).await;
         ended.expect("a job was lost").unwrap();
     }
-    let odd: Vec<_> = (0..JOBS)
-        .filter(|n| runs[*n].load(Ordering::SeqCst) != 1)
-        .collect();
+    let odd: Vec<_> = (0..JOBS).filter(|n| runs[*n].load(Ordering::SeqCst) != 1).collect();
     assert!(odd.is_empty(), "these ran more than once: {odd:?}");
     let left = t.keys("ch.*").await;
     let left: Vec<_> = left.keys().filter(|key| !key.ends_with("_lock")).collect();

@@ -56,9 +56,7 @@ impl Step {
                     for member in members {
                         match member {
                             Value::String(id) => load.arg(id),
-                            pair => load
-                                .arg(pair[1].as_f64().unwrap())
-                                .arg(pair[0].as_str().unwrap()),
+                            pair => load.arg(pair[1].as_f64().unwrap()).arg(pair[0].as_str().unwrap()),
                         };
                     }
                 }
@@ -89,10 +87,7 @@ async fn yii2_keys(t: &Bench) -> BTreeMap<String, Value> {
 }
 
 async fn push(t: &Bench, job: NewJob) {
-    let pushed = t
-        .store
-        .push(&t.channel, Token::random(), None, &[job])
-        .await;
+    let pushed = t.store.push(&t.channel, Token::random(), None, &[job]).await;
     pushed.unwrap();
 }
 
@@ -103,10 +98,7 @@ async fn a_push_and_a_delayed_push_store_what_yii2_would_have_stored() {
     push(&t, recorded.job("1")).await;
     assert_eq!(yii2_keys(&t).await, recorded.keys);
     let recorded = step("json-push-run", 1);
-    let delayed = NewJob {
-        delay: Duration::from_mins(1),
-        ..recorded.job("2")
-    };
+    let delayed = NewJob { delay: Duration::from_mins(1), ..recorded.job("2") };
     assert_eq!(delayed.ttr, 77);
     push(&t, delayed).await;
     assert_eq!(yii2_keys(&t).await, recorded.keys);
@@ -133,10 +125,7 @@ async fn bodies_that_yii2_stored_are_reserved_byte_for_byte() {
         for id in 1..=jobs {
             let taken = t.reserve_one().await;
             let stored = recorded.job(&id.to_string());
-            let expected = Message::Readable {
-                ttr: stored.ttr,
-                body: stored.body,
-            };
+            let expected = Message::Readable { ttr: stored.ttr, body: stored.body };
             assert_eq!(taken.message, expected);
             assert_eq!((taken.lease.id, taken.attempt), (JobId(id), 1));
             assert_eq!((taken.pushed_at, taken.ready_at), (None, None));
@@ -153,11 +142,7 @@ async fn a_done_job_leaves_what_yii2_would_have_left() {
     t.done(&taken[0]).await;
     assert_eq!(yii2_keys(&t).await, step("json-push-run", 3).keys);
     let counts = t.store.counts(&t.channel).await.unwrap();
-    let expected = Counts {
-        delayed: 1,
-        done: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { delayed: 1, done: 1, ..Counts::default() };
     assert_eq!(counts, expected, "what yii2's info says at this step");
 }
 
@@ -214,10 +199,7 @@ async fn a_job_that_a_php_worker_left_to_be_retried_is_taken_when_that_is_due() 
     assert_eq!((taken.attempt, taken.crashes), (2, 0));
     t.done(&taken).await;
     let left = yii2_keys(&t).await;
-    assert_eq!(
-        left.keys().collect::<Vec<_>>(),
-        [&format!("{}.message_id", t.channel)]
-    );
+    assert_eq!(left.keys().collect::<Vec<_>>(), [&format!("{}.message_id", t.channel)]);
 }
 
 #[tokio::test]
@@ -226,23 +208,15 @@ async fn our_keys_have_a_colon_and_in_the_end_only_the_channels_numbers_stay() {
     t.push(&["done", "failed", "retried", "removed"]).await;
     let taken = t.reserve(3).await;
     let mut output = settlement(&taken[0], done());
-    output.verdict = Verdict::Done {
-        output: Some("{}".into()),
-    };
+    output.verdict = Verdict::Done { output: Some("{}".into()) };
     t.store.settle(Token::random(), &[output]).await.unwrap();
     t.settle(&taken[1], Verdict::Failed).await;
     t.settle(&taken[2], retry(0)).await;
     t.store.remove(&t.channel, JobId(4)).await.unwrap();
     let again = t.reserve_one().await;
-    t.store
-        .progress(&again.lease, &jobhost_queue::Progress::default())
-        .await
-        .unwrap();
+    t.store.progress(&again.lease, &jobhost_queue::Progress::default()).await.unwrap();
     for name in t.keys("*").await.keys() {
-        assert!(
-            name.starts_with("ch.") || name.starts_with("ch:"),
-            "{name} is no key of the channel"
-        );
+        assert!(name.starts_with("ch.") || name.starts_with("ch:"), "{name} is no key of the channel");
     }
     t.done(&again).await;
     let held = t.keys("ch.*").await;
@@ -250,8 +224,5 @@ async fn our_keys_have_a_colon_and_in_the_end_only_the_channels_numbers_stay() {
     // The end of retention, and of the receipts of all that.
     t.advance(3601);
     assert_eq!(t.live(4).await, []);
-    assert_eq!(
-        t.keys("ch:*").await.keys().collect::<Vec<_>>(),
-        ["ch:state"]
-    );
+    assert_eq!(t.keys("ch:*").await.keys().collect::<Vec<_>>(), ["ch:state"]);
 }

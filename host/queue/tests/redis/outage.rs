@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use jobhost_queue::redis::{PrivateRedis, RedisStore};
 use jobhost_queue::{
-    Channel, Clock, Counts, JobId, NewJob, Pushed, Settled, Settlement, Store, StoreError, Token,
-    Verdict, Wake,
+    Channel, Clock, Counts, JobId, NewJob, Pushed, Settled, Settlement, Store, StoreError, Token, Verdict, Wake,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -79,9 +78,7 @@ async fn proxied() -> (Bench, Proxy, RedisStore) {
     t.store.remove(&t.channel, JobId(1)).await.unwrap();
     t.store.remove_failed(&t.channel, &failed).await.unwrap();
     t.store.clear(&t.channel).await.unwrap();
-    let store = RedisStore::open(&proxy.url, Clock::Manual(t.clock.clone()))
-        .await
-        .unwrap();
+    let store = RedisStore::open(&proxy.url, Clock::Manual(t.clock.clone())).await.unwrap();
     (t, proxy, store)
 }
 
@@ -170,11 +167,7 @@ async fn a_server_that_went_away_is_told_in_bounded_time_and_comes_back() {
         async move { store.wait(&waiting, Duration::from_mins(1)).await }
     });
     // Its blocking command is on its way when the server dies.
-    while !t
-        .redis::<String>("CLIENT LIST")
-        .await
-        .contains("cmd=blmove")
-    {
+    while !t.redis::<String>("CLIENT LIST").await.contains("cmd=blmove") {
         tokio::task::yield_now().await;
     }
     t.server.kill();
@@ -223,27 +216,16 @@ async fn a_server_that_cannot_write_now_is_not_available_and_nothing_is_changed(
     t.push(&["a"]).await;
     let held = t.reserve_one().await;
     for (spoil, mend, word) in [
-        (
-            "CONFIG SET maxmemory 1",
-            "CONFIG SET maxmemory 0",
-            "maxmemory",
-        ),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "maxmemory"),
         ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only"),
-        (
-            "CONFIG SET min-replicas-to-write 1",
-            "CONFIG SET min-replicas-to-write 0",
-            "replicas",
-        ),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "replicas"),
     ] {
         let before = t.keys("*").await;
         t.redis::<()>(spoil).await;
         let jobs = [NewJob::new("b", 60)];
         let settled = [settlement(&held, done())];
         let errors = [
-            t.store
-                .push(&t.channel, Token::random(), None, &jobs)
-                .await
-                .unwrap_err(),
+            t.store.push(&t.channel, Token::random(), None, &jobs).await.unwrap_err(),
             t.store.settle(Token::random(), &settled).await.unwrap_err(),
         ];
         for error in errors {
@@ -277,10 +259,7 @@ async fn an_address_where_nobody_answers_is_not_available() {
     drop(listener);
     let refused = refusal(&format!("redis://:secret@{address}")).await;
     assert!(refused.is_transient(), "{refused}");
-    assert!(
-        refused.to_string().contains(&address.to_string()),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains(&address.to_string()), "{refused}");
     let nowhere = refusal("redis+unix:///nowhere/redis.sock").await;
     assert!(nowhere.is_transient(), "{nowhere}");
 }
@@ -296,10 +275,7 @@ async fn an_address_with_a_typo_is_invalid_and_told_without_password() {
     ] {
         let error = refusal(url).await;
         assert!(matches!(error, StoreError::Invalid(_)), "{url}: {error}");
-        assert!(
-            error.to_string().contains("redis://user:password@"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("redis://user:password@"), "{error}");
     }
 }
 
@@ -366,10 +342,7 @@ async fn dropped_waits_leave_one_connection_and_take_nothing() {
     let woken = t.store.wait(&t.channel, Duration::from_mins(1)).await;
     assert_eq!(woken.unwrap(), Wake::Ready);
     assert_eq!(ids(&t.reserve(9).await), [1]);
-    let expected = Counts {
-        reserved: 1,
-        ..Counts::default()
-    };
+    let expected = Counts { reserved: 1, ..Counts::default() };
     assert_eq!(t.store.counts(&t.channel).await.unwrap(), expected);
 }
 

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use jobhost_queue::{
-    Channel, Clock, Held, JobId, JobState, NewJob, Settled, Store, Token, Verdict,
-};
+use jobhost_queue::{Channel, Clock, Held, JobId, JobState, NewJob, Settled, Store, Token, Verdict};
 use serde_json::json;
 
 use crate::support::{Bench, done, ids, options, retry};
@@ -13,8 +11,7 @@ use crate::support::{Bench, done, ids, options, retry};
 /// A job as a PHP program pushes it.
 async fn php_push(t: &Bench, id: &str) {
     t.redis::<()>("INCR ch.message_id").await;
-    t.redis::<()>(&format!("HSET ch.messages {id} 60;{{}}"))
-        .await;
+    t.redis::<()>(&format!("HSET ch.messages {id} 60;{{}}")).await;
     t.redis::<()>(&format!("LPUSH ch.waiting {id}")).await;
 }
 
@@ -81,10 +78,7 @@ async fn while_a_php_worker_holds_the_moving_lock_nothing_is_moved() {
         tried.next_due
     );
     t.redis::<()>("DEL ch.moving_lock").await;
-    assert!(
-        t.reserve(1).await.is_empty(),
-        "a slow one may still be at it"
-    );
+    assert!(t.reserve(1).await.is_empty(), "a slow one may still be at it");
     t.advance(1);
     assert_eq!(t.reserve_one().await.attempt, 2);
 }
@@ -106,10 +100,7 @@ async fn a_moving_lock_without_expiry_is_ignored_after_ten_seconds() {
 #[tokio::test]
 async fn no_score_is_written_that_a_php_mover_might_remove_unseen() {
     let t = Bench::start().await;
-    let soon = [NewJob {
-        delay: Duration::from_secs(1),
-        ..NewJob::new("a", 60)
-    }];
+    let soon = [NewJob { delay: Duration::from_secs(1), ..NewJob::new("a", 60) }];
     let push = || t.store.push(&t.channel, Token::random(), None, &soon);
     push().await.unwrap();
     assert_eq!(state(&t, 1).await, Some(JobState::Waiting));
@@ -125,8 +116,7 @@ async fn the_expired_reservation_of_a_php_worker_comes_back_with_its_attempt_cou
     let t = Bench::start().await;
     php_push(&t, "1").await;
     t.redis::<()>("RPOP ch.waiting").await;
-    t.redis::<()>(&format!("ZADD ch.reserved {} 1", t.at(60)))
-        .await;
+    t.redis::<()>(&format!("ZADD ch.reserved {} 1", t.at(60))).await;
     t.redis::<()>("HINCRBY ch.attempts 1 1").await;
     let one = options(1);
     let early = t.store.reserve(&t.channel, Token::random(), &one);
@@ -144,8 +134,7 @@ async fn a_lease_is_lost_once_a_php_worker_has_reserved_the_job_again() {
     t.push(&["a"]).await;
     let ours = t.reserve_one().await;
     // The mover of a PHP worker whose clock is ahead, then its reserve.
-    t.redis::<()>(&format!("ZADD ch.reserved {} 1", t.at(300)))
-        .await;
+    t.redis::<()>(&format!("ZADD ch.reserved {} 1", t.at(300))).await;
     t.redis::<()>("HINCRBY ch.attempts 1 1").await;
     let before = t.keys("ch.*").await;
     assert_eq!(t.settle(&ours, done()).await, Settled::Lost);
@@ -229,10 +218,7 @@ async fn an_orphan_comes_back_after_a_minute_and_nothing_else_does() {
         assert_eq!(extended.await.unwrap(), [Held::Yes]);
     }
     assert_eq!(t.live(4).await, [JobId(4)]);
-    assert_eq!(
-        t.redis::<Vec<String>>("LRANGE ch.waiting 0 -1").await,
-        ["1", "4"]
-    );
+    assert_eq!(t.redis::<Vec<String>>("LRANGE ch.waiting 0 -1").await, ["1", "4"]);
     assert_eq!(t.redis::<u64>("EXISTS ch:orphans").await, 0);
     assert_eq!(t.live(120).await, [JobId(2)], "that of the dead worker");
 }
@@ -297,10 +283,7 @@ async fn a_lease_score_is_extended_while_it_is_held_and_spans_ttr_and_30_seconds
 #[tokio::test]
 async fn more_jobs_than_a_chunk_are_all_moved_and_reclaimed() {
     let t = Bench::start().await;
-    let delayed = NewJob {
-        delay: Duration::from_secs(10),
-        ..NewJob::new("a", 60)
-    };
+    let delayed = NewJob { delay: Duration::from_secs(10), ..NewJob::new("a", 60) };
     let jobs = vec![delayed; 2500];
     let push = t.store.push(&t.channel, Token::random(), None, &jobs);
     push.await.unwrap();
@@ -327,15 +310,10 @@ async fn more_jobs_than_a_chunk_are_all_moved_and_reclaimed() {
 #[tokio::test]
 async fn without_a_tests_clock_the_servers_time_is_used() {
     let t = Bench::start().await;
-    let store = jobhost_queue::redis::RedisStore::open(&t.server.url(), Clock::Store)
-        .await
-        .unwrap();
+    let store = jobhost_queue::redis::RedisStore::open(&t.server.url(), Clock::Store).await.unwrap();
     let other = Channel::new("other").unwrap();
     let job = NewJob::new("a", 60);
-    store
-        .push(&other, Token::random(), None, &[job])
-        .await
-        .unwrap();
+    store.push(&other, Token::random(), None, &[job]).await.unwrap();
     let taken = store.reserve(&other, Token::random(), &options(1)).await;
     let taken = taken.unwrap().jobs.remove(0);
     let (seconds, _): (u64, u64) = t.redis("TIME").await;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use jobhost_queue::{
-    JobId, JobState, Message, NewJob, Settled, Settlement, Store, StoreError, Token, Verdict,
-};
+use jobhost_queue::{JobId, JobState, Message, NewJob, Settled, Settlement, Store, StoreError, Token, Verdict};
 
 use crate::support::{Bench, done, follow_up, ids, options, settlement};
 
@@ -13,16 +11,12 @@ async fn an_id_that_is_no_number_gets_one_and_its_job_runs() {
     let t = Bench::start().await;
     t.push(&["first"]).await;
     for odd in ["abc", "0", "007", "99999999999999999999"] {
-        t.redis::<()>(&format!("HSET ch.messages {odd} 60;{odd}"))
-            .await;
+        t.redis::<()>(&format!("HSET ch.messages {odd} 60;{odd}")).await;
         t.redis::<()>(&format!("LPUSH ch.waiting {odd}")).await;
     }
     let taken = t.reserve(9).await;
     assert_eq!(ids(&taken), [1, 2, 3, 4, 5]);
-    let expected = Message::Readable {
-        ttr: 60,
-        body: b"abc".to_vec(),
-    };
+    let expected = Message::Readable { ttr: 60, body: b"abc".to_vec() };
     assert_eq!(taken[1].message, expected);
     for job in &taken {
         t.done(job).await;
@@ -73,14 +67,8 @@ async fn a_key_of_another_type_is_named_and_nothing_is_changed() {
         let batch = [settlement(&held, done())];
         let tried = [
             t.store.settle(Token::random(), &batch).await.err(),
-            t.store
-                .push(&t.channel, Token::random(), None, &[NewJob::new("c", 1)])
-                .await
-                .err(),
-            t.store
-                .reserve(&t.channel, Token::random(), &options(1))
-                .await
-                .err(),
+            t.store.push(&t.channel, Token::random(), None, &[NewJob::new("c", 1)]).await.err(),
+            t.store.reserve(&t.channel, Token::random(), &options(1)).await.err(),
             t.store.sweep(&t.channel).await.err(),
             t.store.counts(&t.channel).await.err(),
             t.store.clear(&t.channel).await.err(),
@@ -106,31 +94,19 @@ async fn a_follow_up_whose_target_is_spoiled_is_refused_and_the_others_go_throug
     t.push(&["a", "b"]).await;
     let held = t.reserve(2).await;
     let batch = [
-        Settlement {
-            follow_ups: vec![follow_up("good", "x"), follow_up("bad", "y")],
-            ..settlement(&held[0], done())
-        },
-        Settlement {
-            follow_ups: vec![follow_up("good", "z")],
-            ..settlement(&held[1], done())
-        },
+        Settlement { follow_ups: vec![follow_up("good", "x"), follow_up("bad", "y")], ..settlement(&held[0], done()) },
+        Settlement { follow_ups: vec![follow_up("good", "z")], ..settlement(&held[1], done()) },
     ];
     let settled = t.store.settle(Token::random(), &batch).await.unwrap();
     let Settled::Refused(why) = &settled[0] else {
         panic!("{settled:?}");
     };
-    assert!(
-        why.contains("bad.waiting") && why.contains("string"),
-        "{why}"
-    );
+    assert!(why.contains("bad.waiting") && why.contains("string"), "{why}");
     assert_eq!(settled[1], Settled::Yes(vec![JobId(1)]));
     assert_eq!(t.redis::<u64>("HLEN good.messages").await, 1);
     let status = t.store.status(&t.channel, JobId(1)).await.unwrap();
     assert_eq!(status.unwrap().state, JobState::Reserved);
-    assert_eq!(
-        t.settle(&held[0], Verdict::Failed).await,
-        Settled::Yes(vec![])
-    );
+    assert_eq!(t.settle(&held[0], Verdict::Failed).await, Settled::Yes(vec![]));
 }
 
 #[tokio::test]
@@ -148,8 +124,7 @@ async fn a_record_that_somebody_spoiled_does_not_keep_its_job_from_running() {
     let t = Bench::start().await;
     t.push(&["a"]).await;
     for part in ["job", "times", "crashes", "lease"] {
-        t.redis::<()>(&format!("HSET ch:jobs 1:{part} nonsense"))
-            .await;
+        t.redis::<()>(&format!("HSET ch:jobs 1:{part} nonsense")).await;
     }
     t.redis::<()>("HSET ch.attempts 1 many").await;
     let taken = t.reserve_one().await;
@@ -167,14 +142,8 @@ async fn a_call_over_its_limits_is_invalid() {
     let jobs = vec![NewJob::new("a", 60); 10_001];
     let token = Token::from_stored("not a token");
     let errors = [
-        t.store
-            .push(&t.channel, Token::random(), None, &jobs)
-            .await
-            .unwrap_err(),
-        t.store
-            .push(&t.channel, token, None, &jobs[..1])
-            .await
-            .unwrap_err(),
+        t.store.push(&t.channel, Token::random(), None, &jobs).await.unwrap_err(),
+        t.store.push(&t.channel, token, None, &jobs[..1]).await.unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(error, StoreError::Invalid(_)), "{error}");

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jobhost_queue::redis::{PrivateRedis, RedisStore};
 use jobhost_queue::{
-    AttemptRecord, Channel, Clock, FollowUp, JobId, ManualClock, NewJob, Pushed, ReserveOptions,
-    Reserved, Retain, Settled, Settlement, Store, Token, Verdict,
+    AttemptRecord, Channel, Clock, FollowUp, JobId, ManualClock, NewJob, Pushed, ReserveOptions, Reserved, Retain,
+    Settled, Settlement, Store, Token, Verdict,
 };
 use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
@@ -34,17 +34,9 @@ impl Bench {
     pub(crate) async fn start_at(now: u64, channel: &str) -> Self {
         let server = PrivateRedis::start();
         let clock = ManualClock::at(now);
-        let store = RedisStore::open(&server.url(), Clock::Manual(clock.clone()))
-            .await
-            .unwrap();
+        let store = RedisStore::open(&server.url(), Clock::Manual(clock.clone())).await.unwrap();
         let raw = raw(&server).await;
-        Self {
-            store: Arc::new(store),
-            raw,
-            clock,
-            channel: Channel::new(channel).unwrap(),
-            server,
-        }
+        Self { store: Arc::new(store), raw, clock, channel: Channel::new(channel).unwrap(), server }
     }
 
     /// Runs a command given as words.
@@ -68,10 +60,7 @@ impl Bench {
 
     pub(crate) async fn push(&self, bodies: &[&str]) -> Vec<JobId> {
         let jobs: Vec<_> = bodies.iter().map(|body| NewJob::new(*body, 300)).collect();
-        let pushed = self
-            .store
-            .push(&self.channel, Token::random(), None, &jobs)
-            .await;
+        let pushed = self.store.push(&self.channel, Token::random(), None, &jobs).await;
         match pushed.unwrap() {
             Pushed::Stored(ids) => ids,
             Pushed::Lost => panic!("a push without fence cannot be lost"),
@@ -80,10 +69,7 @@ impl Bench {
 
     pub(crate) async fn reserve(&self, limit: u32) -> Vec<Reserved> {
         let options = options(limit);
-        let reserved = self
-            .store
-            .reserve(&self.channel, Token::random(), &options)
-            .await;
+        let reserved = self.store.reserve(&self.channel, Token::random(), &options).await;
         reserved.unwrap().jobs
     }
 
@@ -129,29 +115,19 @@ impl Bench {
         let kind: String = self.redis(&format!("TYPE {name}")).await;
         match kind.as_str() {
             "string" => json!(self.redis::<String>(&format!("GET {name}")).await),
-            "list" => json!(
-                self.redis::<Vec<String>>(&format!("LRANGE {name} 0 -1"))
-                    .await
-            ),
+            "list" => json!(self.redis::<Vec<String>>(&format!("LRANGE {name} 0 -1")).await),
             "hash" => {
                 let fields: BTreeMap<String, String> = self.redis(&format!("HGETALL {name}")).await;
                 json!(fields)
             }
-            "zset" => json!(
-                self.redis::<Vec<(String, f64)>>(&format!("ZRANGE {name} 0 -1 WITHSCORES"))
-                    .await
-            ),
+            "zset" => json!(self.redis::<Vec<(String, f64)>>(&format!("ZRANGE {name} 0 -1 WITHSCORES")).await),
             other => panic!("{name} is a {other}"),
         }
     }
 }
 
 pub(crate) async fn raw(server: &PrivateRedis) -> MultiplexedConnection {
-    redis::Client::open(server.url())
-        .unwrap()
-        .get_multiplexed_async_connection()
-        .await
-        .unwrap()
+    redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
 /// Runs a command given as words.
@@ -165,27 +141,16 @@ pub(crate) async fn command<T: FromRedisValue>(raw: &mut MultiplexedConnection, 
 }
 
 pub(crate) fn options(limit: u32) -> ReserveOptions {
-    ReserveOptions {
-        limit,
-        suspects: true,
-        worker: "here:1".into(),
-    }
+    ReserveOptions { limit, suspects: true, worker: "here:1".into() }
 }
 
 pub(crate) fn settlement(job: &Reserved, verdict: Verdict) -> Settlement {
     Settlement {
         lease: job.lease.clone(),
         verdict,
-        record: AttemptRecord {
-            attempt: job.attempt,
-            ..AttemptRecord::default()
-        },
+        record: AttemptRecord { attempt: job.attempt, ..AttemptRecord::default() },
         follow_ups: Vec::new(),
-        retain: Retain {
-            done: Duration::from_hours(1),
-            failed: Duration::from_hours(1),
-            output: 1024,
-        },
+        retain: Retain { done: Duration::from_hours(1), failed: Duration::from_hours(1), output: 1024 },
     }
 }
 
@@ -194,16 +159,11 @@ pub(crate) fn done() -> Verdict {
 }
 
 pub(crate) fn retry(seconds: u64) -> Verdict {
-    Verdict::Retry {
-        delay: Duration::from_secs(seconds),
-    }
+    Verdict::Retry { delay: Duration::from_secs(seconds) }
 }
 
 pub(crate) fn follow_up(channel: &str, body: &str) -> FollowUp {
-    FollowUp {
-        channel: Channel::new(channel).unwrap(),
-        job: NewJob::new(body, 300),
-    }
+    FollowUp { channel: Channel::new(channel).unwrap(), job: NewJob::new(body, 300) }
 }
 
 pub(crate) fn ids(jobs: &[Reserved]) -> Vec<u64> {

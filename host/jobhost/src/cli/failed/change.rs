@@ -21,11 +21,7 @@ pub(super) struct Answer {
     pub(super) now: Option<FullId>,
 }
 
-pub(super) async fn retry(
-    config: &Config,
-    args: &FailedRetryArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn retry(config: &Config, args: &FailedRetryArgs, output: Output) -> Result<Exit, CliError> {
     let mut answers = Vec::new();
     if args.all {
         let wanted: Vec<_> = args.queue.iter().cloned().collect();
@@ -48,11 +44,7 @@ pub(super) async fn retry(
     finish(&answers, "retried", output)
 }
 
-pub(super) async fn remove(
-    config: &Config,
-    args: &FailedRemoveArgs,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn remove(config: &Config, args: &FailedRemoveArgs, output: Output) -> Result<Exit, CliError> {
     let grouped = by_queue(config, args.queue.as_deref(), &args.ids)?;
     let store = open_to_look(config).await?;
     let mut answers = Vec::new();
@@ -81,10 +73,7 @@ fn by_queue<'c>(
     let mut grouped: Vec<(&QueueConfig, Vec<JobId>)> = Vec::new();
     for text in texts {
         let (queue, id) = find_job(config, wanted, text)?;
-        match grouped
-            .iter_mut()
-            .find(|(other, _)| other.name == queue.name)
-        {
+        match grouped.iter_mut().find(|(other, _)| other.name == queue.name) {
             Some((_, ids)) if ids.contains(&id) => {}
             Some((_, ids)) => ids.push(id),
             None => grouped.push((queue, vec![id])),
@@ -100,13 +89,12 @@ async fn retry_some(
     answers: &mut Vec<Answer>,
 ) -> Result<(), CliError> {
     for page in ids.chunks(PAGE as usize) {
-        let now = store
-            .retry_failed(&queue.channel, Token::random(), page)
-            .await?;
-        answers.extend(page.iter().zip(now).map(|(id, now)| Answer {
-            id: FullId::new(queue, *id),
-            now: now.map(|now| FullId::new(queue, now)),
-        }));
+        let now = store.retry_failed(&queue.channel, Token::random(), page).await?;
+        answers.extend(
+            page.iter()
+                .zip(now)
+                .map(|(id, now)| Answer { id: FullId::new(queue, *id), now: now.map(|now| FullId::new(queue, now)) }),
+        );
     }
     Ok(())
 }
@@ -129,9 +117,7 @@ pub(super) async fn retry_all(
         ids.retain(|id| seen.insert(*id));
         let before = answers.len();
         retry_some(store, queue, &ids, answers).await?;
-        let retried = answers[before..]
-            .iter()
-            .filter(|answer| answer.now.is_some());
+        let retried = answers[before..].iter().filter(|answer| answer.now.is_some());
         match retried.count() as u64 {
             0 => break,
             retried => left = left.saturating_sub(retried),
@@ -142,10 +128,7 @@ pub(super) async fn retry_all(
 }
 
 fn missing<'i>(queue: &'i QueueConfig, ids: &'i [JobId]) -> impl Iterator<Item = Answer> + 'i {
-    ids.iter().map(|id| Answer {
-        id: FullId::new(queue, *id),
-        now: None,
-    })
+    ids.iter().map(|id| Answer { id: FullId::new(queue, *id), now: None })
 }
 
 /// Tells of each job. That one was not there is not so bad that the others
@@ -153,18 +136,9 @@ fn missing<'i>(queue: &'i QueueConfig, ids: &'i [JobId]) -> impl Iterator<Item =
 fn finish(answers: &[Answer], done: &str, output: Output) -> Result<Exit, CliError> {
     let changed: Vec<_> = answers
         .iter()
-        .filter_map(|answer| {
-            answer
-                .now
-                .as_ref()
-                .map(|now| json!({ "id": answer.id, "now": now }))
-        })
+        .filter_map(|answer| answer.now.as_ref().map(|now| json!({ "id": answer.id, "now": now })))
         .collect();
-    let missing: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.now.is_none())
-        .map(|answer| &answer.id)
-        .collect();
+    let missing: Vec<_> = answers.iter().filter(|answer| answer.now.is_none()).map(|answer| &answer.id).collect();
     output.answer(&json!({ done: changed, "missing": missing }), |_| {
         let mut text = String::new();
         for answer in answers {
@@ -183,10 +157,7 @@ fn finish(answers: &[Answer], done: &str, output: Output) -> Result<Exit, CliErr
         return Ok(Exit::Success);
     }
     let ids: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    Err(CliError::NotSo(format!(
-        "not in the failed set: {}; `jobhost failed list` shows what is",
-        ids.join(", ")
-    )))
+    Err(CliError::NotSo(format!("not in the failed set: {}; `jobhost failed list` shows what is", ids.join(", "))))
 }
 
 #[cfg(test)]
@@ -199,21 +170,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jobhost.toml");
         std::fs::write(&file, "[queues.b]\n[queues.a]\n").unwrap();
-        let config = load(&Request {
-            config: Some(file),
-            ..Request::default()
-        })
-        .unwrap();
+        let config = load(&Request { config: Some(file), ..Request::default() }).unwrap();
         let texts = ["a/2", "b/1", "a/1", "a/2"].map(str::to_owned);
         let grouped = by_queue(&config, None, &texts).unwrap();
         let shown: Vec<_> = grouped
             .iter()
-            .map(|(queue, ids)| {
-                (
-                    queue.name.as_str(),
-                    ids.iter().map(|id| id.0).collect::<Vec<_>>(),
-                )
-            })
+            .map(|(queue, ids)| (queue.name.as_str(), ids.iter().map(|id| id.0).collect::<Vec<_>>()))
             .collect();
         assert_eq!(shown, [("a", vec![2, 1]), ("b", vec![1])]);
         assert!(by_queue(&config, None, &["3".to_owned()]).is_err());

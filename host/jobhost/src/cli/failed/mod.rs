@@ -20,11 +20,7 @@ use crate::exit::{CliError, Exit};
 /// The most that a store takes in one call.
 const PAGE: u32 = 1000;
 
-pub(super) async fn run(
-    global: &GlobalArgs,
-    command: FailedCommand,
-    output: Output,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, command: FailedCommand, output: Output) -> Result<Exit, CliError> {
     let config = load_to_look(global)?;
     match command {
         FailedCommand::List(args) => list(&config, &args, output).await,
@@ -48,10 +44,7 @@ async fn list(config: &Config, args: &FailedListArgs, output: Output) -> Result<
         found.truncate(args.limit as usize);
         jobs.extend(found.into_iter().map(|job| (queue, job)));
     }
-    let documents: Vec<_> = jobs
-        .iter()
-        .map(|(queue, job)| document(queue, job, None))
-        .collect();
+    let documents: Vec<_> = jobs.iter().map(|(queue, job)| document(queue, job, None)).collect();
     output.answer(&json!({ "failed": documents, "more": more }), |paint| {
         let mut text = String::new();
         if jobs.is_empty() {
@@ -61,11 +54,7 @@ async fn list(config: &Config, args: &FailedListArgs, output: Output) -> Result<
             list_line(&mut text, queue, job, *paint);
         }
         if more {
-            let _ = writeln!(
-                text,
-                "there are more; --limit shows more than {}",
-                args.limit
-            );
+            let _ = writeln!(text, "there are more; --limit shows more than {}", args.limit);
         }
         text
     })?;
@@ -85,9 +74,7 @@ async fn show(config: &Config, args: &StatusArgs, output: Output) -> Result<Exit
         )));
     };
     let body = body_of(&job);
-    output.answer(&document(queue, &job, Some(&body)), |paint| {
-        show_text(queue, &job, &body, *paint)
-    })?;
+    output.answer(&document(queue, &job, Some(&body)), |paint| show_text(queue, &job, &body, *paint))?;
     Ok(Exit::Success)
 }
 
@@ -103,22 +90,16 @@ async fn prune(config: &Config, args: &FailedPruneArgs, output: Output) -> Resul
         pruned.insert(queue.name.clone(), count.into());
     }
     output.answer(&json!({ "pruned": pruned }), |_| {
-        pruned
-            .iter()
-            .fold(String::new(), |mut text, (queue, count)| {
-                let _ = writeln!(text, "{count} failed jobs of {queue} are dropped");
-                text
-            })
+        pruned.iter().fold(String::new(), |mut text, (queue, count)| {
+            let _ = writeln!(text, "{count} failed jobs of {queue} are dropped");
+            text
+        })
     })?;
     Ok(Exit::Success)
 }
 
 /// The latest failures of a queue, at most `limit`.
-async fn pages(
-    store: &dyn Store,
-    queue: &QueueConfig,
-    limit: u32,
-) -> Result<Vec<FailedJob>, CliError> {
+async fn pages(store: &dyn Store, queue: &QueueConfig, limit: u32) -> Result<Vec<FailedJob>, CliError> {
     let mut jobs: Vec<FailedJob> = Vec::new();
     loop {
         let offset = u32::try_from(jobs.len()).unwrap_or(limit);
@@ -178,22 +159,9 @@ fn document(queue: &QueueConfig, job: &FailedJob, body: Option<&Body>) -> Value 
 }
 
 fn list_line(text: &mut String, queue: &QueueConfig, job: &FailedJob, paint: Paint) {
-    let name = if job.record.name.is_empty() {
-        "unknown job".to_owned()
-    } else {
-        harmless_line(&job.record.name)
-    };
-    let cause = job
-        .record
-        .cause
-        .as_ref()
-        .map(cause_line)
-        .unwrap_or_default();
-    let times = if job.attempts == 1 {
-        "attempt"
-    } else {
-        "attempts"
-    };
+    let name = if job.record.name.is_empty() { "unknown job".to_owned() } else { harmless_line(&job.record.name) };
+    let cause = job.record.cause.as_ref().map(cause_line).unwrap_or_default();
+    let times = if job.attempts == 1 { "attempt" } else { "attempts" };
     let _ = writeln!(
         text,
         "{} {} {name} ({} {times}) {}",

@@ -63,9 +63,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 fn settled(job: &Reserved, act: Act) -> Settlement {
     let later = Duration::from_secs(5);
     let verdict = match act {
-        Act::Retry => Verdict::Retry {
-            delay: Duration::ZERO,
-        },
+        Act::Retry => Verdict::Retry { delay: Duration::ZERO },
         Act::RetryLater => Verdict::Retry { delay: later },
         Act::Postpone => Verdict::Postponed { delay: later },
         Act::HandBack => Verdict::HandedBack,
@@ -79,10 +77,7 @@ fn settled(job: &Reserved, act: Act) -> Settlement {
 
 async fn perform(store: &SqliteStore, clock: &ManualClock, held: &mut Vec<Reserved>, act: Act) {
     let channel = channel();
-    let later = [NewJob {
-        delay: Duration::from_secs(5),
-        ..NewJob::new("later", 60)
-    }];
+    let later = [NewJob { delay: Duration::from_secs(5), ..NewJob::new("later", 60) }];
     let ids = |id| [JobId(id)];
     match act {
         Act::Push => drop(push(store, "a").await.unwrap()),
@@ -96,9 +91,7 @@ async fn perform(store: &SqliteStore, clock: &ManualClock, held: &mut Vec<Reserv
             store.remove_failed(&channel, &ids(id)).await.unwrap();
         }
         Act::RetryFailed(id) => {
-            let retried = store
-                .retry_failed(&channel, Token::random(), &ids(id))
-                .await;
+            let retried = store.retry_failed(&channel, Token::random(), &ids(id)).await;
             retried.unwrap();
         }
         Act::Prune => {
@@ -121,12 +114,8 @@ async fn perform(store: &SqliteStore, clock: &ManualClock, held: &mut Vec<Reserv
 fn counted(sql: &Connection) -> Done<(Counts, Counts, i64)> {
     let line = line::load(sql, &channel())?.unwrap_or_default();
     let of = |state: i64| {
-        sql.query_one(
-            "SELECT count(*) FROM jobs WHERE state = ?1",
-            [state],
-            |row| row.get::<_, i64>(0),
-        )
-        .map(i64::unsigned_abs)
+        sql.query_one("SELECT count(*) FROM jobs WHERE state = ?1", [state], |row| row.get::<_, i64>(0))
+            .map(i64::unsigned_abs)
     };
     let kept = line.counts(0);
     let rows = Counts {

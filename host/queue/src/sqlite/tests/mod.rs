@@ -32,9 +32,7 @@ async fn opened(place: &Place) -> SqliteStore {
 }
 
 async fn push(store: &SqliteStore, body: &str) -> Result<Pushed, StoreError> {
-    store
-        .push(&channel(), Token::random(), None, &[NewJob::new(body, 60)])
-        .await
+    store.push(&channel(), Token::random(), None, &[NewJob::new(body, 60)]).await
 }
 
 /// Holds the writer until the sender is dropped.
@@ -93,8 +91,7 @@ async fn a_command_that_fails_leaves_the_others_of_its_transaction() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 let work = move |verb: &mut Verb<'_>| {
-                    verb.sql
-                        .execute("INSERT INTO channels (name) VALUES (?1)", [n])?;
+                    verb.sql.execute("INSERT INTO channels (name) VALUES (?1)", [n])?;
                     if n == 1 {
                         return Err(StoreError::invalid("not this one").into());
                     }
@@ -124,8 +121,7 @@ async fn a_full_disk_fails_every_command_of_the_transaction_and_is_survived() {
     push(&store, "before").await.unwrap();
     let limit_pages = |pages: u32| {
         store.writer.run(move |verb| {
-            verb.sql
-                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            verb.sql.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
             Ok(())
         })
     };
@@ -160,10 +156,7 @@ async fn a_commit_that_fails_fails_every_command_of_the_transaction() {
     // A deferred constraint is the one thing that a COMMIT itself looks at.
     let sql = place(&folder).connect(OpenFlags::empty()).unwrap();
     sql.pragma_update(None, "foreign_keys", true).unwrap();
-    sql.execute_batch(
-        "CREATE TABLE owed (channel REFERENCES channels DEFERRABLE INITIALLY DEFERRED)",
-    )
-    .unwrap();
+    sql.execute_batch("CREATE TABLE owed (channel REFERENCES channels DEFERRABLE INITIALLY DEFERRED)").unwrap();
     let (place, bell) = (Arc::clone(&store.place), Arc::clone(&store.bell));
     store.writer = super::Writer::start(sql, place, bell).unwrap();
     let store = Arc::new(store);
@@ -194,10 +187,7 @@ async fn a_commit_that_fails_fails_every_command_of_the_transaction() {
 #[tokio::test]
 async fn a_locked_file_is_unavailable_and_usable_again_once_it_is_free() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place {
-        patience: Duration::from_millis(50),
-        ..place(&folder)
-    };
+    let place = Place { patience: Duration::from_millis(50), ..place(&folder) };
     let store = opened(&place).await;
     push(&store, "a").await.unwrap();
     let locker = Connection::open(&place.path).unwrap();
@@ -256,9 +246,8 @@ async fn a_copy_of_the_file_and_its_log_opens_with_all_that_was_committed() {
     }
     let copy = opened(&copied).await;
     assert_eq!(copy.counts(&channel()).await.unwrap().waiting, 50);
-    let checked = copy.readers.read(|sql| {
-        Ok(sql.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0))?)
-    });
+    let checked =
+        copy.readers.read(|sql| Ok(sql.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0))?));
     assert_eq!(checked.await.unwrap(), "ok");
 }
 
@@ -279,11 +268,7 @@ async fn a_finished_job_without_retention_leaves_no_row() {
 }
 
 async fn take(store: &SqliteStore, limit: u32) -> Vec<Reserved> {
-    let options = ReserveOptions {
-        limit,
-        suspects: true,
-        worker: "here:1".into(),
-    };
+    let options = ReserveOptions { limit, suspects: true, worker: "here:1".into() };
     let reserved = store.reserve(&channel(), Token::random(), &options).await;
     reserved.unwrap().jobs
 }
@@ -294,10 +279,6 @@ fn settlement(job: &Reserved, verdict: Verdict, retain: Duration) -> Settlement 
         verdict,
         record: AttemptRecord::default(),
         follow_ups: Vec::new(),
-        retain: Retain {
-            done: retain,
-            failed: retain,
-            output: 0,
-        },
+        retain: Retain { done: retain, failed: retain, output: 0 },
     }
 }

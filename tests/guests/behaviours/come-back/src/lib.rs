@@ -16,7 +16,9 @@ struct Stubborn;
 
 impl exports::jobhost::plugin::handler::Guest for Stubborn {
     fn execute(job: Job) -> Result<String, JobError> {
-        let good = guest::text(&job, "good").parse().map_err(guest::permanent)?;
+        let good = guest::text(&job, "good")
+            .parse()
+            .map_err(guest::permanent)?;
         if job.attempt < good {
             return Err(JobError::Temporary(guest::failure("not-yet", job.attempt)));
         }
