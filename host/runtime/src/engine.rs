@@ -91,9 +91,7 @@ impl fmt::Debug for Engine {
 struct Inner {
     settings: EngineSettings,
     allocation: Allocation,
-    plain: Machine,
-    /// Made when the first plugin with a fuel limit is loaded.
-    fuelled: Mutex<Option<Machine>>,
+    machines: Mutex<Vec<(Build, Machine)>>,
     /// One plugin at a time is tried out, in the one slot that no call can take.
     trial: Arc<Semaphore>,
     calls: Arc<Semaphore>,
@@ -102,6 +100,13 @@ struct Inner {
     push_calls: Arc<Semaphore>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
+}
+
+/// What plugins are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Build {
+    pub(crate) fuel: bool,
+    pub(crate) pooling: bool,
 }
 
 /// A compiler with its settings, and the imports that guests compiled by it get.
@@ -124,7 +129,8 @@ impl Engine {
         if let Allocation::OnDemand { why } = &allocation {
             tracing::warn!(why, "instances are allocated on demand, which is slower than from a pool");
         }
-        let plain = Machine::new(engine)?;
+        let build = Build { fuel: false, pooling: allocation == Allocation::Pooling };
+        let machine = Machine::new(engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("jobhost-guest")
             .enable_time()
@@ -133,8 +139,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
             allocation,
-            plain,
-            fuelled: Mutex::new(None),
+            machines: Mutex::new(vec![(build, machine)]),
             trial: slots(1),
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
@@ -162,26 +167,24 @@ impl Engine {
         })
     }
 
-    /// The machine for plugins without, or with, a fuel limit. Counting fuel makes code slower, so that plugins
-    /// without a limit are compiled without it.
-    pub(crate) fn machine(&self, fuel: bool) -> Result<Machine, EngineError> {
-        if !fuel {
-            return Ok(self.0.plain.clone());
-        }
-        let mut fuelled = self.0.fuelled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(machine) = &*fuelled {
+    /// The build for a plugin with these limits. Counting fuel makes code slower, so that plugins without that limit are
+    /// compiled without it; and the pool holds what keeps to its numbers.
+    pub(crate) fn build_for(&self, limits: &Limits) -> Build {
+        Build { fuel: limits.fuel > 0, pooling: self.0.allocation == Allocation::Pooling && pool_holds(limits) }
+    }
+
+    /// The machine for a build, which is made when it is first asked for.
+    pub(crate) fn machine(&self, build: Build) -> Result<Machine, EngineError> {
+        let mut machines = self.0.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, machine)) = machines.iter().find(|(known, _)| *known == build) {
             return Ok(machine.clone());
         }
-        let fuelled_engine = |pooling: bool| {
-            let mut config = config(&self.0.settings, pooling);
-            config.consume_fuel(true);
-            wasmtime::Engine::new(&config)
-        };
+        let engine = |build| wasmtime::Engine::new(&config(&self.0.settings, build));
         // There may be room for one pool and not for two.
-        let engine = fuelled_engine(self.0.allocation == Allocation::Pooling)
-            .or_else(|_| fuelled_engine(false))
-            .map_err(unsupported)?;
-        Ok(fuelled.insert(Machine::new(engine)?).clone())
+        let engine = engine(build).or_else(|_| engine(Build { pooling: false, ..build })).map_err(unsupported)?;
+        let machine = Machine::new(engine)?;
+        machines.push((build, machine.clone()));
+        Ok(machine)
     }
 
     /// Runs a future on the guests' threads. None while the engine ends.
@@ -225,27 +228,29 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 /// made, so that trying is the test.
 fn probe(settings: &EngineSettings) -> Result<(wasmtime::Engine, Allocation), EngineError> {
     let why = if settings.pooling {
-        match wasmtime::Engine::new(&config(settings, true)) {
+        match wasmtime::Engine::new(&config(settings, Build { fuel: false, pooling: true })) {
             Ok(engine) => return Ok((engine, Allocation::Pooling)),
             Err(error) => format!("{error:#}"),
         }
     } else {
         "switched off by the settings".to_owned()
     };
-    let engine = wasmtime::Engine::new(&config(settings, false)).map_err(unsupported)?;
+    let engine =
+        wasmtime::Engine::new(&config(settings, Build { fuel: false, pooling: false })).map_err(unsupported)?;
     Ok((engine, Allocation::OnDemand { why }))
 }
 
-fn config(settings: &EngineSettings, pooling: bool) -> Config {
+fn config(settings: &EngineSettings, build: Build) -> Config {
     let mut config = Config::new();
     config
+        .consume_fuel(build.fuel)
         .epoch_interruption(true)
         // Plugins use no asynchronous part of the component model, and calls cost half as much without it.
         .concurrency_support(false)
         .wasm_memory64(false)
         // Files and lines would have to be parsed out of the debug data at each trap; function names are enough.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
-    if pooling {
+    if build.pooling {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
     }
     config
@@ -273,6 +278,15 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
         .table_keep_resident(KEEP_TABLE)
         .async_stack_keep_resident(KEEP_STACK);
     pool
+}
+
+/// Whether a plugin with these limits may live in the pool, which is made for the default numbers.
+fn pool_holds(limits: &Limits) -> bool {
+    let most = Limits::default();
+    limits.instances <= most.instances
+        && limits.memories <= most.memories
+        && limits.tables <= most.tables
+        && limits.table_elements <= most.table_elements
 }
 
 fn slots(count: u32) -> Arc<Semaphore> {

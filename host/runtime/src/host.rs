@@ -25,17 +25,20 @@ pub trait CallHost: Send + Sync + 'static {
     /// Stores a draft at once and answers the new job's id. The draft is valid and its queue granted.
     async fn push_now(&self, draft: JobDraft) -> Result<String, PushError>;
 
-    /// The guest's own estimate of how far it is. The note is bounded and printable.
+    /// The guest's own estimate of how far it is. The note is bounded, printable and on one line.
     fn progress(&self, done: u32, total: Option<u32>, note: &str);
 
-    /// A line of the guest's log, or the runtime's word on what it refused the guest. The message is bounded and
-    /// printable.
+    /// A message of the guest's log, or the runtime's word on what it refused the guest. It is bounded and printable;
+    /// where it has several lines, all but the first are indented.
     fn log(&self, level: Level, message: &str);
 }
 
 /// Queues that the operator is told of in one call, once each, when a push to them is refused. A guest may go on to
 /// try others.
 const ADVISED: usize = 16;
+
+/// Between the lines of a message, so that none can pass for a message of its own, or of the host.
+const CONTINUED: &str = "\n    ";
 
 /// Who is calling, and so whether it may push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +192,7 @@ impl context::Host for State {
         {
             self.left.log_bytes = bytes;
             self.left.log_lines -= 1;
-            self.host.log(level, &printable(&message));
+            self.host.log(level, &printable(&message).replace('\n', CONTINUED));
         } else {
             self.left.log_lines = 0;
             self.host.log(Level::Warn, "the call's limit of log output is reached; the rest is dropped");
@@ -208,7 +211,7 @@ impl context::Host for State {
 
     async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
         let end = note.floor_char_boundary(self.left.note_bytes);
-        self.host.progress(done, total, &printable(&note[..end]));
+        self.host.progress(done, total, &shown(&note[..end], usize::MAX));
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ const MIB: u64 = 1 << 20;
 
 /// What one call of a plugin may use at most. Each limit that is passed ends the call with a cause that names it,
 /// except where the field says that the excess is dropped.
+///
+/// An engine's pool is made for the default `table_elements`, `instances`, `tables` and `memories`. A plugin with a larger
+/// limit of these lives outside of the pool, where each call takes longer to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory, summed over all memories of the component.
@@ -109,7 +112,7 @@ impl Meter {
         self.peak
     }
 
-    /// Bytes that the guest held when it was first refused more.
+    /// Bytes that the guest held when it was refused more; none if it got more since.
     pub(crate) fn memory_refused(&self) -> Option<u64> {
         self.memory_refused
     }
@@ -129,6 +132,8 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         self.held = after;
+        // It got along without what it was refused, which is then not what it will end of.
+        self.memory_refused = None;
         self.peak = self.peak.max(after);
         Ok(true)
     }
@@ -190,6 +195,18 @@ mod tests {
         assert_eq!(meter.memory_refused(), Some(2 * bytes(PAGE)));
         assert!(meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
         assert_eq!(meter.peak(), 3 * bytes(PAGE));
+    }
+
+    #[test]
+    fn a_refusal_is_forgotten_by_a_guest_that_makes_do_with_less() {
+        let mut meter = meter(4 * bytes(PAGE));
+        assert!(meter.memory_growing(0, PAGE, None).unwrap());
+        assert!(!meter.memory_growing(PAGE, 9 * PAGE, None).unwrap());
+        assert!(meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        assert_eq!(meter.memory_refused(), None);
+        assert!(!meter.memory_growing(2 * PAGE, 9 * PAGE, None).unwrap());
+        assert!(!meter.memory_growing(2 * PAGE, 8 * PAGE, None).unwrap());
+        assert_eq!(meter.memory_refused(), Some(2 * bytes(PAGE)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
 use crate::capabilities::fs;
-use crate::engine::{Allocation, Engine, Machine};
+use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
 use crate::imports;
@@ -52,9 +52,8 @@ impl Plugin {
 
 fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
-    check_settings(engine, &settings)?;
-    let machine = engine.machine(settings.limits.fuel > 0).map_err(|error| Problem::Host(error.to_string()))?;
-    let component = compile(engine, &machine, &bytes)?;
+    let settings = checked(engine, settings)?;
+    let (machine, component) = compile(engine, &settings.limits, &bytes)?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
@@ -77,18 +76,22 @@ fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> R
     Ok(Plugin(loaded))
 }
 
-fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Problem> {
-    let granted = &settings.grants.fs;
-    for (index, grant) in granted.iter().enumerate() {
-        let twice = granted[..index].iter().any(|other| other.guest == grant.guest);
-        let why = if twice {
-            Some("another grant has the same guest path; give each its own".to_owned())
+/// The settings as they are kept: possible, and with the folders where they really are.
+fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
+    let granted = &mut settings.grants.fs;
+    for index in 0..granted.len() {
+        let (before, grant) = (&granted[..index], &granted[index]);
+        let found = if before.iter().any(|other| other.guest == grant.guest) {
+            Err("another grant has the same guest path; give each its own".to_owned())
         } else {
-            fs::problem(grant)
+            fs::resolve(grant)
         };
-        if let Some(why) = why {
-            let (host, guest) = (grant.host.clone(), grant.guest.clone());
-            return Err(Problem::Grant { host, guest, why });
+        match found {
+            Ok(host) => granted[index].host = host,
+            Err(why) => {
+                let (host, guest) = (grant.host.clone(), grant.guest.clone());
+                return Err(Problem::Grant { host, guest, why });
+            }
         }
     }
     let (wanted, most) = (settings.limits.memory, engine.settings().memory);
@@ -97,21 +100,30 @@ fn check_settings(engine: &Engine, settings: &PluginSettings) -> Result<(), Prob
             "its memory limit is {wanted} bytes, the engine was made for at most {most}; restart the host with the larger limit"
         )));
     }
-    Ok(())
+    Ok(settings)
 }
 
-fn compile(engine: &Engine, machine: &Machine, bytes: &[u8]) -> Result<Component, Problem> {
-    Component::from_binary(&machine.engine, bytes).map_err(|error| {
-        let text = format!("{error:#}");
-        // The engine has one error for both; the validator tells them apart.
-        match wasmparser::Validator::new().validate_all(bytes) {
-            Ok(_) if *engine.allocation() == Allocation::Pooling => {
-                Problem::Limit(format!("does not fit into this host's pool: {text}; a host without a pool may take it"))
-            }
-            Ok(_) => Problem::Limit(format!("needs what this host does not support: {text}")),
-            Err(invalid) => Problem::Invalid(invalid.to_string()),
+/// Compiles for the pool if the limits allow it. What does not fit into the pool all the same is compiled to live
+/// outside of it, where the limits alone say whether it is too much.
+fn compile(engine: &Engine, limits: &Limits, bytes: &[u8]) -> Result<(Machine, Component), Problem> {
+    let machine = |build| engine.machine(build).map_err(|error| Problem::Host(error.to_string()));
+    let build = engine.build_for(limits);
+    let mut chosen = machine(build)?;
+    let mut component = Component::from_binary(&chosen.engine, bytes);
+    if component.is_err() {
+        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
+        wasmparser::Validator::new().validate_all(bytes).map_err(|invalid| Problem::Invalid(invalid.to_string()))?;
+        if build.pooling {
+            chosen = machine(Build { pooling: false, ..build })?;
+            component = Component::from_binary(&chosen.engine, bytes);
         }
-    })
+    }
+    match component {
+        Ok(component) => Ok((chosen, component)),
+        Err(error) => {
+            Err(Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that")))
+        }
+    }
 }
 
 /// What is odd about these exports.

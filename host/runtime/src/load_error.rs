@@ -35,7 +35,7 @@ pub enum Problem {
     #[error("not a file; name the component's .wasm file")]
     NotAFile,
     /// The file cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0}; correct its path or make it readable")]
     Unreadable(std::io::Error),
     /// The file is larger than the plugin's limit.
     #[error("{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit")]
@@ -62,7 +62,7 @@ pub enum Problem {
     )]
     Precompiled,
     /// Not a valid component.
-    #[error("not a valid component: {0}")]
+    #[error("not a valid component: {0}; build it or copy it again")]
     Invalid(String),
     /// A component with so many exports that it is no plugin.
     #[error("more than {most} exports; export the interfaces of the plugin and nothing else")]

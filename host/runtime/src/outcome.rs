@@ -44,9 +44,9 @@ pub struct Usage {
     pub peak_memory: u64,
     /// Units of fuel that were burnt; none for a plugin without a fuel limit.
     pub fuel: Option<u64>,
-    /// Bytes of text handed to the guest as arguments.
+    /// Bytes of text handed to the guest as arguments; an entry of a list counts for a few more.
     pub bytes_in: u64,
-    /// Bytes of text that the guest returned.
+    /// Bytes of text that the guest returned, counted likewise.
     pub bytes_out: u64,
     /// The end of stdout, as text without control characters.
     pub stdout: String,

@@ -33,8 +33,11 @@ impl Capture {
     /// The captured end as text without control characters, and whether anything before it was dropped.
     pub(crate) fn text(&self) -> (String, bool) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cut = tail.cut;
-        (printable(&String::from_utf8_lossy(tail.kept.make_contiguous())), cut)
+        let mut text = printable(&String::from_utf8_lossy(tail.kept.make_contiguous()));
+        // What stands for a byte that is no text is longer than the byte.
+        let excess = text.ceil_char_boundary(text.len().saturating_sub(tail.limit));
+        text.drain(..excess);
+        (text, tail.cut || excess > 0)
     }
 
     fn append(&self, bytes: &[u8]) {
@@ -126,6 +129,13 @@ mod tests {
         assert_eq!(capture.text(), ("lo world".to_owned(), true));
         capture.append(b"a line longer than the limit");
         assert_eq!(capture.text(), ("he limit".to_owned(), true));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_grow_beyond_the_limit() {
+        let capture = Capture::new(8);
+        capture.append(b"\xff\xff\xff\xff\xffabc");
+        assert_eq!(capture.text(), ("\u{fffd}abc".to_owned(), true));
     }
 
     #[test]

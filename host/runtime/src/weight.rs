@@ -6,9 +6,12 @@ use crate::types::{
     AttemptReport, ExecDecision, Failure, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision,
 };
 
+/// What an entry of a list weighs besides its texts, so that a million empty ones are not free. As JSON it is about that.
+const ENTRY: u64 = 6;
+
 /// Something that holds text.
 pub(crate) trait Weight {
-    /// Bytes of all texts in it.
+    /// Bytes of all texts in it, and a few for each entry of a list.
     fn weight(&self) -> u64;
 }
 
@@ -47,7 +50,7 @@ impl<T: Weight, E: Weight> Weight for Result<T, E> {
 
 impl Weight for [(String, String)] {
     fn weight(&self) -> u64 {
-        self.iter().map(|(name, value)| name.weight() + value.weight()).sum()
+        self.iter().map(|(name, value)| ENTRY + name.weight() + value.weight()).sum()
     }
 }
 
@@ -130,5 +133,21 @@ impl Weight for ExecDecision {
 impl Weight for AttemptReport {
     fn weight(&self) -> u64 {
         self.plugin_digest.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_details_are_not_free() {
+        let failure = |entries| Failure {
+            code: "a".to_owned(),
+            message: "bc".to_owned(),
+            details: vec![(String::new(), String::new()); entries],
+        };
+        assert_eq!(failure(0).weight(), 3);
+        assert!(failure(1_000_000).weight() > 1 << 20);
     }
 }

@@ -18,7 +18,8 @@ pub struct Grants {
 /// One folder of the host, as a plugin sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsGrant {
-    /// The folder; it must exist when the plugin is loaded.
+    /// The folder; it must exist when the plugin is loaded. Links are followed then, and never again: a call whose
+    /// folder is elsewhere by now ends as unavailable.
     pub host: PathBuf,
     /// The path under which the guest finds it.
     pub guest: String,

@@ -194,6 +194,36 @@ fn an_engine_can_end_within_an_asynchronous_task() {
     });
 }
 
+#[tokio::test]
+async fn an_engine_can_end_while_its_last_guest_runs() {
+    for (name, wait) in
+        [("loop-forever", true), ("sleep-forever", true), ("loop-forever", false), ("sleep-forever", false)]
+    {
+        let engine = engine(1, true);
+        let plugin = load(&engine, name);
+        drop(engine);
+        let (call, host) = call_within(Duration::from_millis(300));
+        let running = tokio::spawn(async move {
+            let call = plugin.execute(job(""), call);
+            call.await
+        });
+        host.heard.notified().await;
+        if wait {
+            assert_eq!(faulted(&running.await.unwrap()).cause, FailureCause::TimedOut(300), "{name}");
+        } else {
+            running.abort();
+            assert!(running.await.unwrap_err().is_cancelled(), "{name}");
+            // The call's host is let go of with everything else that the call held.
+            let gone = async {
+                while Arc::strong_count(&host) > 1 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(AMPLE, gone).await.unwrap();
+        }
+    }
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let error = Engine::new(&EngineSettings { calls: 0, ..EngineSettings::default() }).err().unwrap();

@@ -142,7 +142,7 @@ mod progress {
         let (call, host) = call();
         assert_eq!(returned(plugin.execute(job(r#"{"note":100}"#), call).await), Ok(String::new()));
         let progress = host.progress.lock().unwrap();
-        assert_eq!(progress[..], [(1, None, "begun[2J".to_owned()), (2, Some(3), "äääää".to_owned())]);
+        assert_eq!(progress[..], [(1, None, "begun[2J !".to_owned()), (2, Some(3), "äääää".to_owned())]);
     }
 }
 
@@ -156,7 +156,7 @@ mod log {
         let logged = host.logged.lock().unwrap();
         let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Info];
         assert_eq!(logged.iter().map(|line| line.0).collect::<Vec<_>>(), levels);
-        assert_eq!(logged[4].1, "at Level::Error[0m");
+        assert_eq!(logged[4].1, "at Level::Error[0m\n    !");
     }
 
     #[tokio::test]

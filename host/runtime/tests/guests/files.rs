@@ -58,6 +58,32 @@ mod read_file {
     }
 
     #[tokio::test]
+    async fn a_link_that_took_the_place_of_a_granted_folder_is_not_followed() {
+        let (root, inside) = folders();
+        let below = inside.join("below");
+        std::fs::create_dir(&below).unwrap();
+        let plugin = granted("read-file", &below, FsMode::ReadOnly);
+        // A plugin that may write to `inside` can do this.
+        std::fs::rename(&below, inside.join("moved")).unwrap();
+        std::os::unix::fs::symlink(root.path(), &below).unwrap();
+        let finished = plugin.execute(job(r#"{"path":"/in/secret"}"#), call().0).await;
+        let text = format!("{:?}", finished.outcome);
+        assert!(text.starts_with("Unavailable") && text.contains("has taken its place"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_grant_may_be_a_link_which_is_followed_when_the_plugin_is_loaded() {
+        let (root, inside) = folders();
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink("inside", &link).unwrap();
+        let plugin = granted("read-file", &link, FsMode::ReadOnly);
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(root.path(), &link).unwrap();
+        assert_eq!(run(&plugin, r#"{"path":"/in/file"}"#).await, Ok("\"public\"".to_owned()));
+        assert!(inside.join("file").exists() && run(&plugin, r#"{"path":"/in/secret"}"#).await.is_err());
+    }
+
+    #[tokio::test]
     async fn a_folder_that_is_gone_is_the_hosts_trouble_and_is_named() {
         let (root, inside) = folders();
         let plugin = granted("read-file", &inside, FsMode::ReadOnly);
@@ -102,5 +128,46 @@ mod write_file {
         }
         assert_eq!(std::fs::read_to_string(root.path().join("secret")).unwrap(), "\"secret\"");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+}
+
+mod tamper {
+    use super::*;
+
+    /// What the guest was allowed to do to `inside`, while it may write next to it.
+    async fn allowed(inside: &Path, outside: &Path, mode: FsMode) -> String {
+        let plugin = plugin_with("tamper", |settings| {
+            let grant =
+                |host: &Path, guest: &str, mode| FsGrant { host: host.to_owned(), guest: guest.to_owned(), mode };
+            settings.grants.fs = vec![grant(inside, "/in", mode), grant(outside, "/out", FsMode::ReadWrite)];
+        });
+        run(&plugin, "").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_in_a_folder_granted_for_reading_can_be_changed() {
+        let (root, inside) = folders();
+        std::fs::create_dir(inside.join("empty")).unwrap();
+        let outside = root.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let before = std::fs::metadata(inside.join("file")).unwrap().modified().unwrap();
+        assert_eq!(allowed(&inside, &outside, FsMode::ReadOnly).await, r#"["write-out"]"#);
+        let file = inside.join("file");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "\"public\"");
+        assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), before);
+        assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_same_is_allowed_in_a_folder_granted_for_writing() {
+        let (root, inside) = folders();
+        std::fs::create_dir(inside.join("empty")).unwrap();
+        let outside = root.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let allowed = allowed(&inside, &outside, FsMode::ReadWrite).await;
+        for what in ["append", "truncate", "set-times", "create", "create-dir", "rename", "remove-dir"] {
+            assert!(allowed.contains(&format!("\"{what}\"")), "{what}: {allowed}");
+        }
     }
 }

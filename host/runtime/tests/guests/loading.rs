@@ -1,7 +1,7 @@
 //! Plugins that are refused, and what is said about it.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jobhost_runtime::{FsGrant, FsMode, Limits, Plugin, PluginSettings, inspect};
@@ -35,6 +35,15 @@ fn what_is_no_file_is_refused() {
     let missing = refusal(&folder.path().join("absent.wasm"));
     assert!(missing.ends_with("absent.wasm: no such file; build the plugin or correct its path"), "{missing}");
     assert!(refusal(folder.path()).contains("not a file"));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let text = refusal(&folder.path().join("file/thumbs.wasm"));
+    assert!(text.contains("cannot be read: ") && text.ends_with("; correct its path or make it readable"), "{text}");
+    // It never comes to an end.
+    assert!(refusal(Path::new("/dev/zero")).contains("not a file"));
+    // Opening it would wait for somebody who writes.
+    let pipe = folder.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(refusal(&pipe).contains("not a file"));
 }
 
 #[test]
@@ -73,7 +82,8 @@ fn a_broken_component_is_refused() {
     let mut bytes = std::fs::read(guest("echo")).unwrap();
     let middle = bytes.len() / 2;
     bytes.truncate(middle);
-    assert!(refused(&bytes).starts_with("not a valid component: "));
+    let text = refused(&bytes);
+    assert!(text.starts_with("not a valid component: ") && text.ends_with("; build it or copy it again"), "{text}");
     // Valid as far as sections go, but its code is not.
     let mut bytes = component(
         r#"(core module (func (result i32) i32.const 1))
@@ -135,11 +145,25 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
 }
 
 #[test]
-fn a_component_that_needs_more_than_the_pool_has_is_refused() {
-    let text = refused(&with_handler("(memory $large 4096)"));
-    assert!(text.contains("does not fit into this host's pool") && text.contains("268435456"), "{text}");
-    let text = refused(&with_handler("(table 200000 funcref)"));
-    assert!(text.contains("does not fit into this host's pool") && text.contains("200000"), "{text}");
+fn a_component_that_needs_more_than_the_pool_has_is_held_to_its_limits_alone() {
+    let memory = with_handler("(memory $large 4096)");
+    assert!(refused(&memory).contains("needs 268435456 bytes of memory at the start, its limit is 134217728"));
+    let table = with_handler("(table 200000 funcref)");
+    assert!(refused(&table).contains("needs 200000 elements in one table, its limit is 100000; raise the limit"));
+    let (_folder, path) = file(&table);
+    let mut settings = PluginSettings::default();
+    settings.limits.table_elements = 200_000;
+    Plugin::load(engine(), "thumbs", &path, settings).unwrap();
+}
+
+#[test]
+fn a_raised_limit_holds_for_what_grows_while_the_guest_runs_too() {
+    let grows = "(table $t 1 funcref) (func $grow (if (i32.eq (table.grow $t (ref.null func) (i32.const 150000)) (i32.const -1)) (then unreachable))) (start $grow)";
+    let (_folder, path) = file(&with_handler(grows));
+    assert!(refusal(&path).contains("table of 150001 elements, at most 100000 are allowed; raise the limit"));
+    let mut settings = PluginSettings::default();
+    settings.limits.table_elements = 200_000;
+    Plugin::load(engine(), "thumbs", &path, settings).unwrap();
 }
 
 /// A component with a handler of the right type, whose core module has `extra` in it.

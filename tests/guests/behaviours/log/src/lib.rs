@@ -10,7 +10,7 @@ guest::handler!(|job| {
         Level::Warn,
         Level::Error,
     ] {
-        log(level, &format!("at {level:?}\u{1b}[0m"));
+        log(level, &format!("at {level:?}\u{1b}[0m\n!"));
     }
     let lines: u32 = guest::text(&job, "lines")
         .parse()

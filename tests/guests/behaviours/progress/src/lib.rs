@@ -7,7 +7,7 @@ guest::handler!(|job| {
             .map_err(guest::permanent)?
             / 2,
     );
-    guest::context::progress(1, None, "begun\u{1b}[2J");
+    guest::context::progress(1, None, "begun\u{1b}[2J\n!");
     guest::context::progress(2, Some(3), &note);
     Ok(String::new())
 });
