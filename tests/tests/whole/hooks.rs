@@ -85,7 +85,7 @@ on_both_stores! {
         let failure = place.failure("work/1");
         assert!(failure["record"]["cause"]["given_up"].as_str().unwrap().contains("35020"), "{failure}");
         place.push("work", "X", "{\"answer\":\"retry\"}");
-        place.run("work").prints("> next attempt in 250 ms");
+        place.run("work").prints("> next attempt in 1.0 s");
         assert_eq!(place.counts("work"), [0, 1, 0, 0, 1], "the queue allows one attempt, the hook another");
     }
 }

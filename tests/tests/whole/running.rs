@@ -53,7 +53,7 @@ on_both_stores! {
         place.push("work", "X", "{}");
         let mut worker = place.listen(&[]);
         let first = worker.wait_for_job("failed", "work/1");
-        assert_eq!(first["retry_after_ms"], 1500, "{first}");
+        assert_eq!(first["retry_after_ms"], 2000, "1.5 s, which the store rounds up: {first}");
         let second = worker.wait_for_job("started", "work/1");
         assert_eq!(second["attempt"], 1);
         let second = worker.wait_for_job("failed", "work/1");
