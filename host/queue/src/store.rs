@@ -42,6 +42,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// What of the store's own settings endangers jobs: a sentence each, which
+    /// names the setting and the remedy. Empty if nothing does, or where the
+    /// store does not let us see a setting.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError>;
+
     /// Stores jobs, all or none, in order; they are reserved first in, first
     /// out, the delayed ones when they are due. With a fence nothing is stored
     /// unless that lease still holds.

@@ -95,6 +95,9 @@ async fn an_address_may_say_how_commits_wait_for_the_disk() {
     let store = open(&url, OpenOptions::default()).await.unwrap();
     push(&store, "a").await;
     assert!(folder.path().join("jobs.db").exists());
+    let warnings = store.warnings().await.unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("leave `?synchronous=normal` out"));
     let error = open("sqlite:a.db?cache=9", LOOK).await.err().unwrap();
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
     assert!(error.to_string().contains("only `synchronous`"), "{error}");
@@ -122,6 +125,7 @@ async fn an_absent_file_is_not_created_by_looking() {
         Counts::default(),
         "an empty file becomes a store"
     );
+    assert_eq!(store.warnings().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]
