@@ -35,11 +35,21 @@ async fn a_server_that_writes_a_log_or_snapshots_and_evicts_no_jobs_is_fine() {
 #[tokio::test]
 async fn a_server_that_evicts_jobs_is_warned_of_whether_its_memory_is_limited_or_not() {
     for (memory, when) in [("0", "as soon as"), ("100mb", "when its maxmemory")] {
-        let evicts = ["--appendonly", "yes", "--maxmemory-policy", "allkeys-lru", "--maxmemory", memory];
+        let evicts = [
+            "--appendonly",
+            "yes",
+            "--maxmemory-policy",
+            "allkeys-lru",
+            "--maxmemory",
+            memory,
+        ];
         let said = warnings(&evicts, "").await;
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].contains(when), "{said:?}");
-        assert!(said[0].contains("`maxmemory-policy noeviction`"), "{said:?}");
+        assert!(
+            said[0].contains("`maxmemory-policy noeviction`"),
+            "{said:?}"
+        );
     }
 }
 
