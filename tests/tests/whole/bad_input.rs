@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use jobhost_tests::{Finished, Workplace, guest};
+use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
 
