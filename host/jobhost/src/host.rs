@@ -46,11 +46,14 @@ pub struct Host {
 
 impl Host {
     /// Loads every plugin, then opens the store, creating a SQLite file that
-    /// is not there.
+    /// is not there. What of the store's settings endangers jobs is logged.
     pub async fn open(config: Config) -> Result<Self, HostError> {
         let engine = engine(&config)?;
         let registry = Registry::load(&config, Some(&engine), Wanted::All).await?;
         let store = open(&config.store, OpenOptions::default()).await?;
+        for warning in store.warnings().await? {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)) })
     }
 

@@ -51,6 +51,12 @@ impl ManualClock {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);
     }
+
+    /// Sets it back, as an operator or NTP may do to a server's.
+    pub fn set_back(&self, by: Duration) {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_sub(by.min(self.now()), Ordering::SeqCst);
+    }
 }
 
 /// The system's time. The only place of this crate that reads it.

@@ -42,6 +42,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// What of the store's own settings endangers jobs: a sentence each, which
+    /// names the setting and the remedy. Empty if nothing does, or where the
+    /// store does not let us see a setting.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError>;
+
     /// Stores jobs, all or none, in order; they are reserved first in, first
     /// out, the delayed ones when they are due. With a fence nothing is stored
     /// unless that lease still holds.
@@ -57,7 +62,12 @@ pub trait Store: Send + Sync + 'static {
     /// attempts. First moves what is due, delayed jobs and the expired
     /// reservations of PHP workers included. Of jobs with a crash behind them
     /// it takes at most one, and none unless `options.suspects`; the others
-    /// stay where they are.
+    /// stay where they are. Stops early once the bodies have 16 MiB.
+    ///
+    /// A reserve that took nothing is not remembered: a repeat with its token
+    /// may take what has come since, and is then the call that is. That is
+    /// safe, as the first gave no lease away; but whoever gives up a reserve
+    /// without an answer has to take what it may still do for a dead worker's.
     async fn reserve(
         &self,
         channel: &Channel,

@@ -85,6 +85,9 @@ async fn an_address_may_say_how_commits_wait_for_the_disk() {
     let store = open(&url, OpenOptions::default()).await.unwrap();
     push(&store, "a").await;
     assert!(folder.path().join("jobs.db").exists());
+    let warnings = store.warnings().await.unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("leave `?synchronous=normal` out"));
     let error = open("sqlite:a.db?cache=9", LOOK).await.err().unwrap();
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
     assert!(error.to_string().contains("only `synchronous`"), "{error}");
@@ -106,6 +109,7 @@ async fn an_absent_file_is_not_created_by_looking() {
     }
     let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
     assert_eq!(store.counts(&channel()).await.unwrap(), Counts::default(), "an empty file becomes a store");
+    assert_eq!(store.warnings().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use jobhost_tests::{Finished, Workplace, guest};
+use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
 
@@ -281,6 +282,23 @@ fn every_problem_of_a_configuration_is_told_at_once_with_its_place() {
     let missing: Vec<_> = REPORT.iter().filter(|part| !refused.stderr.contains(*part)).collect();
     assert!(missing.is_empty(), "not told: {missing:#?}\nby {refused}");
     assert_eq!(place.names(), ["jobhost.toml"], "no store was made");
+}
+
+#[test]
+fn what_endangers_jobs_in_the_store_is_a_warning_and_no_problem() {
+    let place = Workplace::bare();
+    place.configure_with("[queues.work]\n");
+    let check = |store: &str| place.jobhost(&["config", "check", "--json", "--store", store]).run().success().json();
+    assert_eq!(check("sqlite:jobs.db?synchronous=normal")["warnings"], json!([]), "there are no jobs yet");
+    place.jobhost(&["push", "X", "--store", "sqlite:jobs.db"]).run().success();
+    assert_eq!(check("sqlite:jobs.db")["warnings"], json!([]));
+    let normal = "sqlite:jobs.db?synchronous=normal";
+    place.jobhost(&["config", "check", "--store", normal]).run().success().prints("warning: with synchronous=normal");
+    assert_eq!(check(normal)["warnings"].as_array().map(Vec::len), Some(1));
+    let nobody = check("redis://127.0.0.1:1");
+    assert_eq!(nobody["ok"], true);
+    let said = nobody["warnings"][0].as_str().unwrap_or_default();
+    assert!(said.contains("not checked") && said.contains("is not available"), "{nobody}");
 }
 
 #[test]

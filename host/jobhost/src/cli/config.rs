@@ -1,25 +1,26 @@
 //! `jobhost config check`: every problem of the configuration, or what is in
-//! force. It opens no store and compiles no plugin.
+//! force and what of the store's settings endangers jobs. It creates no store
+//! and compiles no plugin.
 
 use std::fmt::Write;
 use std::time::Duration;
 
+use jobhost_runtime::FsMode;
 use serde_json::json;
 
 use super::args::{ConfigCommand, GlobalArgs};
-use super::output::{Output, Paint};
-use super::request;
-use jobhost_runtime::FsMode;
-
+use super::output::{Output, Paint, harmless_line};
+use super::{open_to_look, request};
 use crate::config::{Config, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
 use crate::exit::{CliError, Exit};
 
-pub(super) fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {
     let ConfigCommand::Check = command;
     let request = Request { check_paths: true, ..request(global) };
     match load(&request) {
         Ok(config) => {
-            output.answer(&document(&config), |paint| summary(&config, *paint))?;
+            let warnings = store_warnings(&config).await;
+            output.answer(&document(&config, &warnings), |paint| summary(&config, &warnings, *paint))?;
             Ok(Exit::Success)
         }
         Err(error) => {
@@ -36,7 +37,19 @@ pub(super) fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -
     }
 }
 
-fn document(config: &Config) -> serde_json::Value {
+/// Why jobs may not be safe in the store. One that cannot be asked is none of
+/// the configuration's problems: it may be there when the worker starts.
+async fn store_warnings(config: &Config) -> Vec<String> {
+    let asked = async {
+        match open_to_look(config).await? {
+            Some(store) => Ok(store.warnings().await?),
+            None => Ok(Vec::new()),
+        }
+    };
+    asked.await.unwrap_or_else(|error: CliError| vec![format!("the store was not checked: {error}")])
+}
+
+fn document(config: &Config, warnings: &[String]) -> serde_json::Value {
     let queues: Vec<_> = config
         .queues
         .iter()
@@ -70,10 +83,11 @@ fn document(config: &Config) -> serde_json::Value {
         "queues": queues,
         "plugins": plugins,
         "problems": [],
+        "warnings": warnings,
     })
 }
 
-fn summary(config: &Config, paint: Paint) -> String {
+fn summary(config: &Config, warnings: &[String], paint: Paint) -> String {
     let source =
         config.source.as_ref().map_or_else(|| "no file, the defaults".to_owned(), |path| path.display().to_string());
     let mut text = lines(
@@ -93,6 +107,9 @@ fn summary(config: &Config, paint: Paint) -> String {
     for plugin in &config.plugins {
         let _ = writeln!(text, "\n{}", paint.good(&format!("plugin {}", plugin.name)));
         text.push_str(&lines(paint, "  ", &plugin_lines(plugin)));
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "\n{} {}", paint.bad("warning:"), harmless_line(warning));
     }
     text
 }

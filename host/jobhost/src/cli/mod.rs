@@ -85,7 +85,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Failed { command } => failed::run(&global, command, output).await,
         Command::Remove(args) => remove::run(&global, &args, output).await,
         Command::Clear(args) => clear::run(&global, &args, output).await,
-        Command::Config { command } => config::run(&global, command, output),
+        Command::Config { command } => config::run(&global, command, output).await,
         Command::Completions { shell } => completions::run(shell, output),
     }
 }

@@ -83,6 +83,29 @@ pub async fn the_death_of_a_stopping_worker_counts_no_crash(t: Stage) {
     assert_eq!((again.attempt, again.crashes), (1, 0));
 }
 
+pub async fn a_worker_that_said_it_stops_is_believed_whatever_extends_after_it(t: Stage) {
+    t.settle_in().await;
+    t.push(&["a"]).await;
+    let held = t.take(1).await;
+    for stopping in [true, false] {
+        let extended = t.store.extend(&[held[0].lease.clone()], stopping).await;
+        assert_eq!(extended.unwrap(), [Held::Yes]);
+    }
+    t.die(&held).await;
+    assert_eq!(t.take_one().await.crashes, 0);
+}
+
+pub async fn a_dead_workers_job_comes_back_though_the_clock_was_set_back(t: Stage) {
+    t.settle_in().await;
+    let id = t.push(&["a"]).await[0];
+    t.take(1).await;
+    // An outage, so that its grace ends in what is the future then.
+    t.clock.advance(seconds(20));
+    t.sweep().await;
+    t.clock.set_back(seconds(3600));
+    assert_eq!(t.live(seconds(30)).await, [id]);
+}
+
 pub async fn a_reclaimed_jobs_old_lease_settles_nothing(t: Stage) {
     t.settle_in().await;
     t.push(&["a"]).await;

@@ -84,6 +84,7 @@ macro_rules! __promises {
             }
             reserve {
                 reserve_takes_at_most_its_limit
+                a_reserve_takes_no_more_than_16_mib_of_bodies_and_one_more_job
                 reserve_says_whether_jobs_are_left
                 reserve_of_an_empty_queue_is_empty
                 reserve_counts_the_attempt
@@ -129,6 +130,8 @@ macro_rules! __promises {
                 a_reclaimed_job_is_served_next
                 a_reclaimed_jobs_attempt_is_not_counted_but_its_crash_is
                 the_death_of_a_stopping_worker_counts_no_crash
+                a_worker_that_said_it_stops_is_believed_whatever_extends_after_it
+                a_dead_workers_job_comes_back_though_the_clock_was_set_back
                 a_reclaimed_jobs_old_lease_settles_nothing
                 extend_tells_which_leases_hold_in_their_order
                 after_an_outage_nothing_is_reclaimed_for_a_while

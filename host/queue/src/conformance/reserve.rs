@@ -13,6 +13,16 @@ pub async fn reserve_takes_at_most_its_limit(t: Stage) {
     assert_eq!(bodies(&t.take(2).await), ["c"]);
 }
 
+pub async fn a_reserve_takes_no_more_than_16_mib_of_bodies_and_one_more_job(t: Stage) {
+    let large = "x".repeat(9 << 20);
+    for _ in 0..3 {
+        t.push(&[&large]).await;
+    }
+    let first = t.reserve(3).await;
+    assert_eq!((first.jobs.len(), first.waiting), (2, true));
+    assert_eq!(t.take(3).await.len(), 1);
+}
+
 pub async fn reserve_says_whether_jobs_are_left(t: Stage) {
     t.push(&["a", "b", "c"]).await;
     assert!(t.reserve(2).await.waiting);

@@ -221,15 +221,13 @@ impl Connection {
     }
 
     fn check_server(&self, facts: &str) -> Result<(), StoreError> {
-        let fact =
-            |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-        if fact("cluster_enabled") == Some("1") {
+        if fact(facts, "cluster_enabled") == Some("1") {
             return Err(StoreError::Invalid(format!(
                 "store {} is a Redis Cluster, which jobhost does not support yet; use a single server, with replicas if you like",
                 self.address
             )));
         }
-        let version = fact("redis_version").unwrap_or_default();
+        let version = fact(facts, "redis_version").unwrap_or_default();
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
         if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < OLDEST_SERVER {
             return Err(StoreError::Invalid(format!(
@@ -239,6 +237,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// One value of what `INFO` says.
+pub(super) fn fact<'f>(facts: &'f str, name: &str) -> Option<&'f str> {
+    facts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 /// Whether the connection broke, so that the reply may have been lost. A

@@ -17,6 +17,7 @@ mod keys;
 #[cfg(feature = "conformance")]
 mod private_server;
 mod scripts;
+mod settings;
 mod wait;
 
 use std::sync::Arc;
@@ -92,6 +93,10 @@ impl Store for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
         let _: String = self.connection.query(&redis::cmd("PING")).await?;
         Ok(())
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        settings::warnings(&self.connection).await
     }
 
     async fn push(

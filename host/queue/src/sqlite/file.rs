@@ -2,6 +2,7 @@
 //! and hands out connections with the right settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -30,6 +31,8 @@ pub(super) struct Place {
     pub synchronous: Synchronous,
     pub patience: Duration,
     pub clock: Clock,
+    /// Which file was opened, by device and number.
+    pub opened: OnceLock<(u64, u64)>,
 }
 
 impl Place {
@@ -37,7 +40,7 @@ impl Place {
         let Address { path, synchronous } = Address::parse(url)?;
         // Later the working directory may be another one.
         let path = std::path::absolute(&path).map_err(StoreError::invalid)?;
-        Ok(Self { address: url.to_owned(), path, synchronous, patience: PATIENCE, clock })
+        Ok(Self { address: url.to_owned(), path, synchronous, patience: PATIENCE, clock, opened: OnceLock::new() })
     }
 
     /// The time by which this store decides.
@@ -70,7 +73,33 @@ impl Place {
         self.refuse_foreign()?;
         let mut connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
         self.prepare(&mut connection)?;
+        if let Some(found) = self.identity() {
+            let _ = self.opened.set(found);
+        }
         Ok(connection)
+    }
+
+    /// Whether the path still names the file that was opened. SQLite itself
+    /// would go on writing to one that nobody else sees any more.
+    pub(super) fn is_still_there(&self) -> Result<(), StoreError> {
+        match self.opened.get() {
+            Some(opened) if self.identity() != Some(*opened) => {
+                Err(self.corrupt("it was deleted or replaced while it was open; put it back, or start again".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(unix)]
+    fn identity(&self) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        let found = self.path.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn identity(&self) -> Option<(u64, u64)> {
+        None
     }
 
     /// A further connection, to a file that was opened before.

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::address::Synchronous;
 use self::file::Place;
 use self::reader::Readers;
 use self::wake::Bell;
@@ -100,6 +101,16 @@ impl Store for SqliteStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(match self.place.synchronous {
+            Synchronous::Full => Vec::new(),
+            Synchronous::Normal => vec![format!(
+                "with synchronous=normal a power cut may undo what store {} accepted or settled in the last moments before it; leave `?synchronous=normal` out of the address to be safe from that",
+                self.place.address
+            )],
+        })
     }
 
     async fn push(

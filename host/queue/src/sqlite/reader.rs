@@ -35,6 +35,7 @@ impl Readers {
         let permit = self.permits.acquire().await;
         let _permit = permit.map_err(|error| gone(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
+            place.is_still_there()?;
             let held = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = match held {
                 Some(connection) => connection,

@@ -53,9 +53,14 @@ pub(super) fn prune(verb: &Verb<'_>, limit: i64) -> Done<usize> {
         .sql
         .prepare_cached(
             "DELETE FROM receipts WHERE number IN
-             (SELECT number FROM receipts ORDER BY number LIMIT ?2) AND at < ?1",
+             (SELECT number FROM receipts ORDER BY number LIMIT ?2) AND (at < ?1 OR at > ?3)",
         )?
-        .execute((millis(verb.now.saturating_sub(kept)), limit))?)
+        .execute((
+            millis(verb.now.saturating_sub(kept)),
+            limit,
+            // Of a clock that was wrong: they would keep their place for years.
+            millis(verb.now.saturating_add(kept)),
+        ))?)
 }
 
 /// The token was used for a call of another kind.

@@ -15,6 +15,8 @@ use crate::store::{Reservation, ReserveOptions};
 
 /// The most due jobs and dead leases that one reserve moves.
 const MOVED: i64 = 1000;
+/// No further job is taken once the bodies have so many bytes.
+const BODIES: usize = 16 << 20;
 
 /// A reserve, with what it needs of its caller.
 pub(super) struct Reserve {
@@ -45,8 +47,17 @@ impl Reserve {
         if line.waiting == 0 {
             return Ok(Vec::new());
         }
-        let jobs =
-            self.choose(verb, line)?.into_iter().map(|row| self.take_one(verb, line, row)).collect::<Done<Vec<_>>>()?;
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        for row in self.choose(verb, line)? {
+            if bytes >= BODIES {
+                break;
+            }
+            let job = self.take_one(verb, line, row)?;
+            if let Message::Readable { body, .. } = &job.message {
+                bytes += body.len();
+            }
+            jobs.push(job);
+        }
         // Nothing taken, nothing to remember: idle workers write nothing.
         if !jobs.is_empty() {
             let ids = jobs.iter().map(|job| job.lease.id.0).collect();

@@ -18,6 +18,7 @@ pub(super) fn sweep(verb: &mut Verb<'_>, channel: &Channel) -> Done<SweepReport>
     let mut lines = Lines::default();
     let line = lines.of(verb, channel)?;
     note(millis(verb.now), line);
+    lease::heed_set_back(verb, line)?;
     let reclaimed = lease::reclaim(verb, line, CHUNK)?;
     let pruned = prune(verb, line)?;
     lines.save(verb)?;

@@ -3,6 +3,7 @@
 //! after the commit, so that many callers share one write to the disk. What a
 //! command does is no concern of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,7 +43,11 @@ impl Writer {
         let thread = Thread { sql, place: Arc::clone(&place), bell };
         let thread = std::thread::Builder::new().name("jobhost-sqlite".into()).spawn(move || {
             while let Some(first) = queue.blocking_recv() {
-                thread.group(first, &mut queue);
+                let group = AssertUnwindSafe(|| thread.group(first, &mut queue));
+                if catch_unwind(group).is_err() {
+                    // The panic has told itself; the callers are answered by their drop.
+                    thread.undo();
+                }
             }
         })?;
         Ok(Self { place, commands: Some(commands), thread: Some(thread) })
@@ -59,7 +64,7 @@ impl Writer {
         let call = Call { work: Some(work), result: None, reply };
         let stopped = || StoreError::Unavailable {
             store: self.place.address.clone(),
-            reason: "its writer has stopped, which is a bug of jobhost; start again".into(),
+            reason: "its writer was cut short, which is a bug of jobhost".into(),
         };
         let commands = self.commands.as_ref().ok_or_else(stopped)?;
         commands.send(Box::new(call)).await.map_err(|_| stopped())?;
@@ -146,7 +151,10 @@ impl Thread {
         let mut group = vec![first];
         let mut filled = Vec::new();
         let committed = self
-            .execute("BEGIN IMMEDIATE")
+            .place
+            .is_still_there()
+            .map_err(Failure::from)
+            .and_then(|()| self.execute("BEGIN IMMEDIATE"))
             .and_then(|()| self.run_group(&mut group, queue, &mut filled))
             .and_then(|()| self.execute("COMMIT"));
         if let Err(failure) = committed {

@@ -7,5 +7,6 @@ mod fleet;
 mod golden;
 mod outage;
 mod rules;
+mod settings;
 mod spoiled;
 mod support;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use jobhost_queue::{Channel, Clock, Held, JobId, JobState, NewJob, Settled, Store, Token, Verdict};
+use jobhost_queue::{Channel, Clock, Held, JobId, JobState, NewJob, Settled, Settlement, Store, Token, Verdict};
 use serde_json::json;
 
-use crate::support::{Bench, done, ids, options, retry};
+use crate::support::{Bench, done, follow_up, ids, options, retry, settlement};
 
 /// A job as a PHP program pushes it.
 async fn php_push(t: &Bench, id: &str) {
@@ -250,6 +250,44 @@ async fn records_of_a_job_that_a_php_worker_finished_are_dropped() {
         assert_eq!(left, 0, "ch:{records}");
     }
     assert_eq!(t.store.counts(&t.channel).await.unwrap().done, 1);
+}
+
+#[tokio::test]
+async fn what_pushing_leaves_behind_stays_small_where_only_php_workers_serve() {
+    let t = Bench::start().await;
+    let own = Channel::new("own").unwrap();
+    for _ in 0..300 {
+        t.advance(10);
+        t.push(&["a"]).await;
+        let job = NewJob::new("b", 60);
+        let pushed = t.store.push(&own, Token::random(), None, &[job]).await;
+        pushed.unwrap();
+        let options = options(1);
+        let taken = t.store.reserve(&own, Token::random(), &options).await;
+        let held = taken.unwrap().jobs.remove(0);
+        let batch = [Settlement { follow_ups: vec![follow_up("ch", "c")], ..settlement(&held, done()) }];
+        t.store.settle(Token::random(), &batch).await.unwrap();
+        // A PHP worker runs both.
+        t.redis::<()>("DEL ch.waiting ch.messages").await;
+    }
+    let records: u64 = t.redis("HLEN ch:jobs").await;
+    let receipts: u64 = t.redis("HLEN ch:receipts").await;
+    assert!(records < 200 && receipts < 100, "{records}, {receipts}");
+}
+
+#[tokio::test]
+async fn a_receipt_is_short_however_many_jobs_the_call_was_about() {
+    let t = Bench::start().await;
+    t.push(&["a"; 1000]).await;
+    let held = t.reserve(1000).await;
+    let batch: Vec<_> = held.iter().map(|job| settlement(job, done())).collect();
+    let token = Token::random();
+    let settled = t.store.settle(token.clone(), &batch).await.unwrap();
+    assert_eq!(t.store.settle(token, &batch).await.unwrap(), settled);
+    let receipts: Vec<String> = t.redis("HVALS ch:receipts").await;
+    assert_eq!(receipts.len(), 3);
+    let mut of_workers = receipts.iter().filter(|text| !text.starts_with("stored"));
+    assert!(of_workers.all(|text| text.len() < 40), "{receipts:?}");
 }
 
 #[tokio::test]

@@ -110,6 +110,31 @@ async fn a_follow_up_whose_target_is_spoiled_is_refused_and_the_others_go_throug
 }
 
 #[tokio::test]
+async fn a_counter_that_redis_cannot_count_on_is_refused_before_anything_is_written() {
+    let t = Bench::start().await;
+    t.redis::<()>("SET bad.message_id 007").await;
+    t.push(&["a"]).await;
+    let held = t.reserve_one().await;
+    let batch = [Settlement { follow_ups: vec![follow_up("bad", "x")], ..settlement(&held, done()) }];
+    let settled = t.store.settle(Token::random(), &batch).await.unwrap();
+    assert!(matches!(&settled[..], [Settled::Refused(_)]), "{settled:?}");
+    t.done(&held).await;
+}
+
+#[tokio::test]
+async fn attempts_that_are_no_count_do_not_keep_a_batch_from_being_reserved() {
+    let t = Bench::start().await;
+    t.push(&["a", "b", "c", "d", "e", "f"]).await;
+    let wild = ["-5", "nan", "inf", "1.5", "9000000000"];
+    for (id, attempts) in (1..).zip(wild) {
+        t.redis::<()>(&format!("HSET ch.attempts {id} {attempts}")).await;
+    }
+    let taken = t.reserve(9).await;
+    let attempts: Vec<_> = taken.iter().map(|job| job.attempt).collect();
+    assert_eq!(attempts, [1; 6]);
+}
+
+#[tokio::test]
 async fn waiting_on_a_key_of_another_type_says_so() {
     let t = Bench::start().await;
     t.redis::<()>("SET ch.waiting x").await;

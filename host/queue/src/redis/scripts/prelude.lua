@@ -45,7 +45,8 @@ local function bad_type(k)
     k.has[NAMES[i]] = found ~= 'none'
   end
   local last = redis.call('GET', k.message_id)
-  if last and not (string.match(last, '^%d+$') and #last <= 15) then
+  -- As INCR takes it, which does not count on `007`.
+  if last and not (last == '0' or string.match(last, '^[1-9]%d*$') and #last <= 15) then
     return k.message_id .. ' `' .. string.gsub(string.sub(last, 1, 40), '[^%w%p]', '?')
       .. '` is not a counter of ids'
   end
@@ -156,8 +157,10 @@ local function held(k, id, token)
   return nil
 end
 
+-- What is no count, such as -5, nan or 1.5, is taken for none.
 local function attempts_of(k, id)
-  return tonumber(redis.call('HGET', k.attempts, id) or '0') or 0
+  local digits = string.match(redis.call('HGET', k.attempts, id) or '', '^%d+$')
+  return digits and #digits <= 9 and tonumber(digits) or 0
 end
 
 -- Takes back the counting of an attempt. At 0 the field goes: its presence
@@ -252,6 +255,58 @@ local function job_from(at, token, n)
     message = ARGV[at], delay = tonumber(ARGV[at + 1]), metadata = ARGV[at + 2],
     key = token .. '-' .. text(n),
   }
+end
+
+local function drop_receipts(k, now, limit)
+  local old = redis.call('ZRANGEBYSCORE', k.receipts_at, '-inf', text(now - RECEIPT_KEPT),
+    'LIMIT', 0, limit)
+  for _, token in ipairs(old) do
+    redis.call('HDEL', k.receipts, token)
+    redis.call('ZREM', k.receipts_at, token)
+  end
+  return #old
+end
+
+-- Records of ours whose message is gone: a PHP worker finished the job. The
+-- cursor walks round the hash, a step a call. Returns how many were dropped.
+local function drop_stale(k, count)
+  local step = redis.call('HSCAN', k.jobs, redis.call('HGET', k.state, 'jobs_cursor') or '0',
+    'COUNT', count)
+  local stale = 0
+  for i = 1, #step[2], 2 do
+    local id = string.match(step[2][i], '^(.*):job$')
+    if id and redis.call('HEXISTS', k.messages, id) == 0 then
+      forget_records(k, id)
+      stale = stale + 1
+    end
+  end
+  if step[1] == '0' then
+    redis.call('HDEL', k.state, 'jobs_cursor')
+  else
+    redis.call('HSET', k.state, 'jobs_cursor', step[1])
+  end
+  return stale
+end
+
+-- Where only PHP workers serve a queue nobody sweeps it: then who stores jobs
+-- there drops more than these will leave behind.
+local function tidy_unswept(k, stored, now)
+  if now - state(k, 'swept_at') > OUTAGE_AFTER then
+    drop_receipts(k, now, 10)
+    drop_stale(k, math.min(10 * stored + 10, CHUNK))
+  end
+end
+
+-- A lease or a pause that an earlier, faster clock wrote ends as if it had
+-- been written now.
+local function heed_set_back(k, now)
+  local ahead = redis.call('ZRANGEBYSCORE', k.leases_at, '(' .. text(now), '+inf', 'LIMIT', 0, CHUNK)
+  for _, id in ipairs(ahead) do
+    redis.call('ZADD', k.leases_at, text(now), id)
+  end
+  if state(k, 'grace_until') > now + OUTAGE_GRACE then
+    redis.call('HSET', k.state, 'grace_until', text(now + OUTAGE_GRACE))
+  end
 end
 
 -- Returns the jobs of dead leases to the queue, a chunk of them.

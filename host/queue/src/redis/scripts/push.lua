@@ -22,4 +22,5 @@ for at = fence and 5 or 3, #ARGV, 3 do
 end
 result = table.concat(result, ' ')
 keep_receipt(k, token, result, now)
+tidy_unswept(k, math.ceil((#ARGV - 2) / 3), now)
 return result

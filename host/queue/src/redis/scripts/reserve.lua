@@ -103,14 +103,27 @@ local function take(id, message, kept)
   return taken(id, message, attempt, kept, text(now))
 end
 
-local function take_again(line)
-  local id, attempt = string.match(line, '^(%d+) (%d+)$')
+local function take_again(id)
   local kept = held(k, id, token)
-  return kept and taken(id, redis.call('HGET', k.messages, id), tonumber(attempt), kept,
+  return kept and taken(id, redis.call('HGET', k.messages, id), attempts_of(k, id), kept,
     kept.lease.at)
 end
 
-local jobs, lines, aside, bytes, locked = {}, {}, {}, 0, 0
+local jobs, aside, bytes, locked = {}, {}, 0, 0
+
+-- The ids taken, as `first last` of those that follow each other.
+local function ranges()
+  local lines, first, last = {}, nil, nil
+  for i = 1, #jobs + 1 do
+    local id = jobs[i] and tonumber(jobs[i][1])
+    if last and id ~= last + 1 then
+      lines[#lines + 1] = text(first) .. ' ' .. text(last)
+      first = nil
+    end
+    first, last = first or id, id
+  end
+  return table.concat(lines, '\n')
+end
 
 -- Looks at one popped id. It comes into `jobs`, into `aside`, or is dropped:
 -- a ghost that a mover doubled, or an id whose message is gone.
@@ -139,13 +152,14 @@ local function consider(id)
   suspects = suspects and kept.crashes == 0
   bytes = bytes + #message
   jobs[#jobs + 1] = take(id, message, kept)
-  lines[#lines + 1] = id .. ' ' .. text(jobs[#jobs][3])
 end
 
 local before = receipt(k, token)
 if before then
-  for line in string.gmatch(before, '[^\n]+') do
-    jobs[#jobs + 1] = take_again(line) or nil
+  for first, last in string.gmatch(before, '(%d+) (%d+)') do
+    for id = tonumber(first), tonumber(last) do
+      jobs[#jobs + 1] = take_again(text(id)) or nil
+    end
   end
 else
   notice_clear(k)
@@ -166,8 +180,8 @@ else
   for i = #aside, 1, -1 do
     redis.call('RPUSH', k.waiting, aside[i])
   end
-  if #lines > 0 then
-    keep_receipt(k, token, table.concat(lines, '\n'), now)
+  if #jobs > 0 then
+    keep_receipt(k, token, ranges(), now)
   end
 end
 

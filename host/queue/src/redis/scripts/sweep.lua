@@ -29,32 +29,8 @@ local function prune()
   if #failed > 0 then
     discard(k, #failed)
   end
-  for _, token in ipairs(older(k.receipts_at, now - RECEIPT_KEPT)) do
-    redis.call('HDEL', k.receipts, token)
-    redis.call('ZREM', k.receipts_at, token)
-  end
+  more = drop_receipts(k, now, CHUNK) == CHUNK or more
   return #done + #failed
-end
-
--- Records of ours whose message is gone: a PHP worker finished the job. The
--- cursor walks round the hash, a step a sweep.
-local function drop_stale()
-  local step = redis.call('HSCAN', k.jobs, redis.call('HGET', k.state, 'jobs_cursor') or '0',
-    'COUNT', 400)
-  local stale = 0
-  for i = 1, #step[2], 2 do
-    local id = string.match(step[2][i], '^(.*):job$')
-    if id and redis.call('HEXISTS', k.messages, id) == 0 then
-      forget_records(k, id)
-      stale = stale + 1
-    end
-  end
-  if step[1] == '0' then
-    redis.call('HDEL', k.state, 'jobs_cursor')
-  else
-    redis.call('HSET', k.state, 'jobs_cursor', step[1])
-  end
-  more = more or stale >= 50
 end
 
 -- Orphans: in `messages` and in no set. There are none if the sets hold as
@@ -108,9 +84,10 @@ if now - state(k, 'swept_at') > OUTAGE_AFTER then
   redis.call('HSET', k.state, 'grace_until', text(now + OUTAGE_GRACE))
 end
 redis.call('HSET', k.state, 'swept_at', text(now))
+heed_set_back(k, now)
 local reclaimed = reclaim(k, now)
 more = more or #reclaimed == CHUNK
 local pruned = prune()
-drop_stale()
+more = drop_stale(k, 400) >= 50 or more
 local orphans = adopt_orphans()
 return { more and 1 or 0, pruned, reclaimed, orphans }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqliteStore;
+use super::failure::Done;
 use super::file::Place;
+use super::receipt;
 use super::writer::Verb;
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -249,6 +251,60 @@ async fn a_copy_of_the_file_and_its_log_opens_with_all_that_was_committed() {
     let checked =
         copy.readers.read(|sql| Ok(sql.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0))?));
     assert_eq!(checked.await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_file_that_was_deleted_or_replaced_is_not_written_to_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = place(&folder);
+    let store = opened(&place).await;
+    push(&store, "a").await.unwrap();
+    std::fs::rename(folder.path().join("jobs.db"), folder.path().join("moved.db")).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            push(&opened(&place).await, "b").await.unwrap();
+        }
+        let written = push(&store, "c").await.unwrap_err();
+        let seen = store.counts(&channel()).await.unwrap_err();
+        for error in [written, seen] {
+            assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+            assert!(error.to_string().contains("start again"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_panics_does_not_stop_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&place(&folder)).await;
+    let broken = store.writer.run(|verb: &mut Verb<'_>| -> Done<()> {
+        verb.sql.execute("DELETE FROM channels", [])?;
+        panic!("this panic is wanted")
+    });
+    let error = broken.await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    push(&store, "a").await.unwrap();
+    assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn receipts_of_a_clock_that_was_wrong_keep_no_others_from_being_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&place(&folder)).await;
+    let wrong = |verb: &mut Verb<'_>| {
+        let future = verb.now + 1_000_000_000;
+        Ok(verb.sql.execute(
+            "INSERT INTO receipts (token, at, answer)
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+             SELECT 'token ' || n, iif(n < 1500, ?1, 0), '' FROM n",
+            [receipt::millis(future)],
+        )?)
+    };
+    store.writer.run(wrong).await.unwrap();
+    while store.sweep(&channel()).await.unwrap().more {}
+    let left =
+        store.readers.read(|sql| Ok(sql.query_one("SELECT count(*) FROM receipts", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(left.await.unwrap(), 0);
 }
 
 #[tokio::test]
