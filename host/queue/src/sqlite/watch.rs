@@ -20,8 +20,11 @@ use crate::error::StoreError;
 /// How often the file is asked where nothing tells of a change.
 const FALLBACK: Duration = Duration::from_millis(50);
 /// How soon it is asked again after a write that cannot be seen yet; doubled
-/// each time, up to [`FALLBACK`].
+/// each time, up to [`SOON`] while most commits come, then to [`FALLBACK`].
 const AT_FIRST: Duration = Duration::from_millis(1);
+const SOON: Duration = Duration::from_millis(8);
+/// Within this time after their write most commits come, on slow disks too.
+const USUAL_COMMIT: Duration = Duration::from_millis(250);
 /// How long after a write its commit may still come: the disk may be slow.
 const SLOWEST_COMMIT: Duration = Duration::from_secs(20);
 
@@ -146,7 +149,8 @@ impl Writes {
             self.last = Instant::now();
             self.nap = AT_FIRST;
         } else {
-            self.nap = FALLBACK.min(self.nap * 2);
+            let longest = if self.last.elapsed() < USUAL_COMMIT { SOON } else { FALLBACK };
+            self.nap = longest.min(self.nap * 2);
         }
     }
 }
