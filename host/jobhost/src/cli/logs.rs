@@ -1,7 +1,9 @@
-//! Logs to stderr: what `RUST_LOG` asks for, as text or JSON lines.
+//! Logs to stderr: what `RUST_LOG` asks for, as text or JSON lines. A thread
+//! writes them, so that a reader who pauses stops no job.
 
 use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{ColorWhen, GlobalArgs, LogFormat};
@@ -10,8 +12,9 @@ use crate::exit::CliError;
 /// What is logged where `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "warn,jobhost=info,jobhost_queue=info,jobhost_runtime=info";
 
-/// Starts logging. A wrong `RUST_LOG` is wrong usage.
-pub(super) fn start(global: &GlobalArgs) -> Result<(), CliError> {
+/// Starts logging, until what it returns is dropped: that waits for the last
+/// lines, for at most a second. A wrong `RUST_LOG` is wrong usage.
+pub(super) fn start(global: &GlobalArgs) -> Result<WorkerGuard, CliError> {
     let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
         CliError::Usage(format!("RUST_LOG cannot be read: {error}; write it as RUST_LOG=jobhost=debug"))
@@ -22,15 +25,16 @@ pub(super) fn start(global: &GlobalArgs) -> Result<(), CliError> {
         ColorWhen::Never => false,
         ColorWhen::Auto => !no_color && io::stderr().is_terminal(),
     };
+    let (writer, guard) = NonBlocking::new(io::stderr());
     // A closed stderr must not end jobs: what cannot be logged is dropped.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(colours)
         .log_internal_errors(false);
     let started = match global.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| CliError::Bug(format!("logging cannot start: {error}")))
+    started.map(|()| guard).map_err(|error| CliError::Bug(format!("logging cannot start: {error}")))
 }

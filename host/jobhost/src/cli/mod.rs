@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Exit, CliError> {
-    logs::start(&cli.global)?;
+    let _logging = logs::start(&cli.global)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
