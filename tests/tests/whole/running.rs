@@ -1,8 +1,9 @@
 //! What becomes of a job when it runs: retries, limits, faults, follow-ups.
 
+use std::process::Stdio;
 use std::time::Duration;
 
-use jobhost_tests::{guest, wait_until};
+use jobhost_tests::{Workplace, guest, wait_until};
 use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
@@ -263,4 +264,18 @@ on_both_stores! {
         place.run("work");
         assert_eq!(["work/1", "work/2", "work/3"].map(|id| place.status(id)["output"].clone()), [json!(1), json!(1), json!(1)]);
     }
+}
+
+#[test]
+fn a_reader_of_the_logs_who_pauses_stops_no_job() {
+    let place = Workplace::sqlite();
+    one_guest(&place, "echo", "", "");
+    let batch = "{\"name\":\"X\"}\n".repeat(500);
+    place.jobhost(&["push", "--batch", "-", "--queue", "work"]).stdin(batch).run().success();
+    // More than a pipe holds, and nobody reads it.
+    let mut command = place.jobhost(&["run"]).env("RUST_LOG", "trace").into_command();
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = wait_until("the end of run", Duration::from_mins(1), || run.try_wait().unwrap().ok_or("it still runs"));
+    assert!(ended.success(), "{ended}");
+    assert_eq!(place.counts("work"), [0, 0, 0, 500, 0]);
 }
