@@ -65,11 +65,14 @@ pub fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<Exit, CliError> {
     let _logging = logs::start(&cli.global)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| CliError::Stream { what: "threads cannot be started".to_owned(), error })?
-        .block_on(dispatch(cli))
+        .map_err(|error| CliError::Stream { what: "threads cannot be started".to_owned(), error })?;
+    let ended = runtime.block_on(dispatch(cli));
+    // A plugin that is being compiled when a signal comes need not be waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
