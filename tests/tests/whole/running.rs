@@ -168,7 +168,7 @@ on_both_stores! {
 
         // Its work is done and its push accepted, but it does not end in time.
         one_guest(place, "hold-back", "", grant);
-        place.jobhost(&["push", "X", "{\"queue\":\"next\"}", "--ttr", "1s"]).run().success();
+        place.jobhost(&["push", "X", "{\"queue\":\"next\"}", "--ttr", "1s", "--queue", "work"]).run().success();
         place.run("work").prints("timed out after 1000 ms");
         assert_eq!(place.counts("next"), [1, 0, 0, 0, 0], "nothing of a late attempt is stored");
 
