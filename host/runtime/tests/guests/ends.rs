@@ -82,6 +82,12 @@ mod exit {
         // WASI 0.2 knows success and failure alone; what remains of 3 is 1.
         assert_eq!(faulted(&execute("exit", "").await).cause, FailureCause::Exited(1));
     }
+
+    #[tokio::test]
+    async fn a_guest_that_exits_with_success_has_not_answered() {
+        let finished = execute("exit", r#"{"status":0}"#).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::Exited(0));
+    }
 }
 
 mod odd_output {
