@@ -54,6 +54,40 @@ fn every_path_in_the_architecture_is_there() {
 }
 
 #[test]
+fn every_loss_that_others_know_has_a_test_or_a_reason() {
+    let document = read(&repository().join("ARCHITECTURE.md"));
+    let section = document.split("\n## ").find(|section| section.starts_with("Losses that others know")).unwrap();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 20, "too few rows were found: {}", rows.len());
+    let sources: Vec<_> =
+        rust_files(&["host", "tests/tests"]).into_iter().map(|path| (module_of(&path), read(&path))).collect();
+    let mut wrong = Vec::new();
+    for row in rows {
+        let answer = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<_> = answer.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() && !answer.trim_start().starts_with("Cannot happen: ") {
+            wrong.push(format!("neither a test nor a reason: {row}"));
+        }
+        wrong.extend(named.iter().filter(|name| !is_test(name, &sources)).map(|name| format!("no test: {name}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn tests_are_told_from_what_only_looks_like_them() {
+    let source = "#[test]\nfn a() {}\n\nfn b() {}\n\n    #[tokio::test(x)]\n    async fn c() {}\n\
+                  on_both_stores! {\n    fn d(place) {\npub async fn e(t: Stage) {";
+    let sources = [("m".to_owned(), source.to_owned()), ("list".to_owned(), "{\n                e\n".to_owned())];
+    for name in ["m::a", "m::c", "m::d", "m::e"] {
+        assert!(is_test(name, &sources), "{name}");
+    }
+    for name in ["m::b", "m::f", "n::a", "a", ""] {
+        assert!(!is_test(name, &sources), "{name}");
+    }
+    assert!(!is_test("m::e", &sources[..1]), "a promise that is not in the list is no test");
+}
+
+#[test]
 fn a_redis_key_is_spelled_only_where_keys_are_spelled() {
     let kinds = ["waiting", "delayed", "reserved", "messages", "message_id", "attempts", "moving_lock"];
     let mut strangers = Vec::new();
@@ -154,6 +188,31 @@ fn the_crates_depend_on_each_other_in_one_direction() {
     for needed in ["wasmtime", "redis", "rusqlite", "jobhost-queue", "jobhost-runtime"] {
         assert!(all.iter().any(|name| name == needed), "the words looked for are the right ones: {needed}");
     }
+}
+
+/// Whether `module::name` is a test of one of these modules: by its attribute,
+/// by the macro that makes one of it, or by the list of a store's promises.
+fn is_test(path: &str, sources: &[(String, String)]) -> bool {
+    let Some((module, name)) = path.split_once("::") else { return false };
+    let call = format!("fn {name}(");
+    sources.iter().filter(|(found, _)| found == module).any(|(_, source)| {
+        let lines: Vec<_> = source.lines().map(str::trim).collect();
+        lines.iter().enumerate().filter(|(_, line)| line.contains(&call)).any(|(index, line)| {
+            let before = index.checked_sub(1).map_or("", |index| lines[index]);
+            let listed = || sources.iter().any(|(_, source)| source.lines().any(|line| line.trim() == name));
+            before.starts_with("#[test]")
+                || before.starts_with("#[tokio::test")
+                || line.contains("(place)") && source.contains("on_both_stores! {")
+                || line.contains("(t: Stage)") && listed()
+        })
+    })
+}
+
+/// The name of a file's module.
+fn module_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    if stem == "mod" { folder } else { stem }
 }
 
 /// The names of all packages that it needs to run.

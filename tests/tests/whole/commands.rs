@@ -140,6 +140,19 @@ on_both_stores! {
         assert_eq!(place.push("work", "X", "{}"), "work/5", "ids go on");
     }
 
+    fn removing_a_running_job_ends_it_and_frees_its_slot(place) {
+        one_guest(place, "take-time", "", "");
+        place.push("work", "X", "{\"ms\":60000}");
+        let mut worker = place.listen(&["--concurrency", "1"]);
+        worker.wait_for_job("started", "work/1");
+        place.push("work", "X", "{\"ms\":1}");
+        place.jobhost(&["remove", "work/1"]).run().success();
+        worker.wait_for_job("lost", "work/1");
+        worker.wait_for_job("done", "work/2");
+        worker.stop();
+        assert_eq!(place.counts("work"), [0, 0, 0, 1, 0]);
+    }
+
     fn failed_jobs_can_be_listed_pruned_and_removed(place) {
         one_guest(place, "fail-permanent", "", "");
         for _ in 0..3 {

@@ -51,6 +51,19 @@ on_both_stores! {
         heir.stop();
     }
 
+    fn a_job_that_runs_longer_than_a_lease_lives_runs_once_beside_an_idle_worker(place) {
+        one_guest(place, "take-time", "", "");
+        let mut first = place.listen(&[]);
+        place.push("work", "X", "{\"ms\":14000}");
+        first.wait_for_job("started", "work/1");
+        let idle = place.listen(&[]);
+        assert_eq!(first.wait_for_job("done", "work/1")["attempt"], 1);
+        let told = idle.stop();
+        assert!(!told.stdout.contains("work/1"), "{told}");
+        first.stop();
+        assert_eq!(place.counts("work"), [0, 0, 0, 1, 0]);
+    }
+
     fn a_job_that_takes_its_workers_down_ends_in_the_failed_set(place) {
         one_guest(place, "take-time", "attempts = 9\nmax-crashes = 1", "");
         let mut doomed = place.listen(&[]);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jobhost_tests::{Finished, Workplace, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -30,7 +31,7 @@ on_both_stores! {
 
     fn a_job_that_outlasts_the_grace_is_handed_back_uncounted(place) {
         one_guest(place, "take-time", "", "");
-        shorten_grace(place);
+        set_grace(place, "500ms");
         place.push("work", "X", "{\"ms\":3000}");
         place.push("work", "Y", "{\"ms\":1}");
         let mut worker = place.listen(&["--concurrency", "1"]);
@@ -85,9 +86,87 @@ on_both_stores! {
         worker.stop();
         assert_eq!(place.counts("work"), [1, 0, 0, 1, 0]);
     }
+
+    fn a_hundred_running_jobs_end_or_are_handed_back_and_none_is_lost(place) {
+        one_guest(place, "take-time", "", "");
+        set_grace(place, "6s");
+        push_many(place, 50, 4_000);
+        push_many(place, 50, 60_000);
+        let mut worker = place.listen(&["--concurrency", "100"]);
+        for _ in 0..100 {
+            worker.wait_for("started");
+        }
+        let told = Instant::now();
+        worker.signal(Signal::SIGTERM);
+        worker.wait_for("worker-stopping");
+        push_many(place, 10, 60_000);
+        let ended = worker.end().success();
+        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+        assert_eq!(events(&ended, "started"), 100, "it takes no more: {ended}");
+        assert_eq!((events(&ended, "done"), events(&ended, "handed-back")), (50, 50), "{ended}");
+        assert_eq!(place.counts("work"), [60, 0, 0, 50, 0]);
+
+        one_guest(place, "echo", "", "");
+        let rest = place.jobhost(&["run", "--json"]).run().success();
+        let first = rest.lines().iter().filter(|line| line.contains("\"done\"") && line.contains("\"attempt\":1,")).count();
+        assert_eq!((events(&rest, "done"), first), (60, 60), "no attempt was counted: {rest}");
+        assert_eq!(place.counts("work"), [0, 0, 0, 110, 0]);
+    }
 }
 
-fn shorten_grace(place: &jobhost_tests::Workplace) {
+#[test]
+fn a_worker_with_running_jobs_whose_server_hangs_or_is_gone_ends_in_time_and_loses_none() {
+    for hangs in [true, false] {
+        let mut place = Workplace::durable_redis();
+        one_guest(&place, "take-time", "", "");
+        set_grace(&place, "1s");
+        // Some end while the server is away, and their settlements cannot be brought; the others are handed back in vain.
+        push_many(&place, 10, 900);
+        push_many(&place, 10, 60_000);
+        let mut worker = place.listen(&["--concurrency", "20"]);
+        for _ in 0..20 {
+            worker.wait_for("started");
+        }
+        if hangs {
+            place.server().freeze(true);
+        } else {
+            place.server_mut().kill();
+        }
+        worker.wait_for("store-lost");
+        let told = Instant::now();
+        worker.signal(Signal::SIGTERM);
+        let ended = worker.end().success();
+        let took = told.elapsed();
+        crate::settings::tell(&format!("it ended after {took:?} (the server hangs: {hangs})"));
+        assert!(took < Duration::from_secs(10), "a grace of 1 s, and what the last settlements get: {took:?}");
+        assert_eq!(events(&ended, "started"), 20, "{ended}");
+        if hangs {
+            place.server().freeze(false);
+        } else {
+            place.server_mut().restart();
+        }
+
+        one_guest(&place, "echo", "", "");
+        let heir = place.listen(&[]);
+        wait_until("all done", Duration::from_mins(1), || {
+            let counts = place.counts("work");
+            if counts == [0, 0, 0, 20, 0] { Ok(()) } else { Err(counts) }
+        });
+        heir.stop();
+    }
+}
+
+fn set_grace(place: &Workplace, grace: &str) {
     let configured = String::from_utf8(place.read("jobhost.toml")).unwrap();
-    place.configure_with(&format!("shutdown-grace = \"500ms\"\n{configured}"));
+    place.configure_with(&format!("shutdown-grace = \"{grace}\"\n{configured}"));
+}
+
+fn push_many(place: &Workplace, jobs: usize, ms: u64) {
+    let line = format!("{{\"name\":\"X\",\"payload\":{{\"ms\":{ms}}}}}\n");
+    place.jobhost(&["push", "--queue", "work", "--batch", "-"]).stdin(line.repeat(jobs)).run().success();
+}
+
+/// How often a worker told an event of this kind.
+fn events(ended: &Finished, kind: &str) -> usize {
+    ended.stdout.matches(&format!("\"event\":\"{kind}\"")).count()
 }

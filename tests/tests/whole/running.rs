@@ -127,6 +127,7 @@ on_both_stores! {
     fn other_ends_of_a_guest_have_causes_of_their_own(place) {
         for (behaviour, payload, plugin, kind) in [
             ("exit", "{}", "", "exited"),
+            ("abort", "{}", "", "trapped"),
             ("stack-overflow", "{}", "", "trapped"),
             ("divide-by-zero", "{}", "", "trapped"),
             ("loop-forever", "{}", "limits = { fuel = 1000000 }", "out-of-fuel"),
@@ -166,11 +167,17 @@ on_both_stores! {
         assert_eq!(place.failure("work/2")["record"]["cause"]["code"], "1000", "it did push");
         assert_eq!(place.counts("next"), [1, 0, 0, 0, 0], "nothing of a failed attempt is stored");
 
+        // Its work is done and its push accepted, but it does not end in time.
+        one_guest(place, "hold-back", "", grant);
+        place.jobhost(&["push", "X", "{\"queue\":\"next\"}", "--ttr", "1s", "--queue", "work"]).run().success();
+        place.run("work").prints("timed out after 1000 ms");
+        assert_eq!(place.counts("next"), [1, 0, 0, 0, 0], "nothing of a late attempt is stored");
+
         one_guest(place, "push-now", "", grant);
         place.push("work", "X", "{\"queue\":\"next\"}");
         place.run("work");
         assert_eq!(place.counts("next"), [2, 0, 0, 0, 0]);
-        assert_eq!(place.status("work/3")["output"], "next/2");
+        assert_eq!(place.status("work/4")["output"], "next/2");
     }
 
     fn a_push_without_a_grant_is_denied_with_the_line_that_would_allow_it(place) {

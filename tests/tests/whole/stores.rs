@@ -137,6 +137,25 @@ fn a_server_that_hangs_for_a_while_costs_no_job_and_no_attempt() {
 }
 
 #[test]
+fn a_job_that_fails_while_its_server_is_away_is_failed_once_it_is_back() {
+    let mut place = Workplace::durable_redis();
+    one_guest(&place, "sleep-forever", "attempts = 1", "");
+    let mut worker = place.listen(&[]);
+    place.jobhost(&["push", "X", "--ttr", "2s"]).run().success();
+    worker.wait_for_job("started", "work/1");
+    place.server_mut().kill();
+    worker.wait_for("store-lost");
+    thread::sleep(Duration::from_secs(3));
+    assert!(!worker.has_seen(|event| event["event"] == "failed"), "nobody can know yet");
+    place.server_mut().restart();
+    let failed = worker.wait_for_job("failed", "work/1");
+    assert_eq!(failed["record"]["cause"]["kind"], "timed-out", "{failed}");
+    worker.stop();
+    assert_eq!(place.counts("work"), [0, 0, 0, 0, 1]);
+    assert_eq!(place.failure("work/1")["attempts"], 1);
+}
+
+#[test]
 fn a_server_that_forgot_everything_is_served_anew() {
     let mut place = Workplace::redis();
     one_guest(&place, "echo", "", "");

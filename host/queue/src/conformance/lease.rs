@@ -189,3 +189,21 @@ pub async fn sweeps_of_one_channel_leave_another_alone(t: Stage) {
     let status = t.store.status(&other, there[0].lease.id).await.unwrap();
     assert_eq!(status.unwrap().record, Some(record(&there[0])));
 }
+
+pub async fn leases_that_live_in_any_number_do_not_hide_a_dead_one(t: Stage) {
+    t.settle_in().await;
+    t.push_jobs(&vec![job("a"); 1_200]).await;
+    let mut held = t.take(1_000).await;
+    held.extend(t.take(1_000).await);
+    let dead = held.pop().unwrap();
+    let alive: Vec<_> = held.iter().map(|job| job.lease.clone()).collect();
+    for _ in 0..6 {
+        t.clock.advance(seconds(2));
+        for some in alive.chunks(500) {
+            t.store.extend(some, false).await.unwrap();
+        }
+        t.sweep_all().await;
+    }
+    let state = t.state(dead.lease.id).await;
+    assert_eq!((state, t.counts().await.reserved), (Some(JobState::Waiting), 1_199));
+}

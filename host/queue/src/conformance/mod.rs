@@ -138,6 +138,7 @@ macro_rules! __promises {
                 a_lease_extended_within_the_grace_survives_the_outage
                 a_lease_that_nobody_extends_is_reclaimed_after_the_grace
                 sweeps_of_one_channel_leave_another_alone
+                leases_that_live_in_any_number_do_not_hide_a_dead_one
             }
             poison {
                 suspects_are_not_taken_unless_asked_for
@@ -187,6 +188,7 @@ macro_rules! __promises {
                 only_live_jobs_can_be_removed
                 clear_removes_live_jobs_and_keeps_failures_and_ids
                 a_lease_of_a_cleared_job_is_lost
+                clear_leaves_channels_whose_names_begin_alike
             }
             wait {
                 wait_returns_at_once_where_a_job_waits

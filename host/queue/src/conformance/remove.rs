@@ -1,6 +1,6 @@
 //! Promises of `remove` and `clear`.
 
-use super::stage::{Stage, done, seconds};
+use super::stage::{Stage, channel, done, push_to, seconds};
 use crate::job::JobId;
 use crate::store::{Counts, Held, Settled, Verdict};
 
@@ -68,4 +68,17 @@ pub async fn a_lease_of_a_cleared_job_is_lost(t: Stage) {
     assert_eq!(t.extend(&taken.lease).await, Held::Lost);
     assert_eq!(t.settle(&taken, done()).await, Settled::Lost);
     assert_eq!(t.counts().await, Counts::default());
+}
+
+pub async fn clear_leaves_channels_whose_names_begin_alike(t: Stage) {
+    let name = t.channel.as_str();
+    let others = ["b", "waiting", "messages"].map(|end| channel(&format!("{name}.{end}")));
+    for other in &others {
+        push_to(t.store.as_ref(), other, &["theirs"]).await;
+    }
+    t.push(&["ours"]).await;
+    assert_eq!(t.store.clear(&t.channel).await.unwrap(), 1);
+    for other in &others {
+        assert_eq!(t.drain_of(other).await, ["theirs"], "{other}");
+    }
 }

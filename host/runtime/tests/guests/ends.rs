@@ -38,6 +38,19 @@ async fn the_names_in_a_backtrace_are_short_and_printable() {
     assert!(backtrace.len() < 2_000 && backtrace.lines().count() == 1, "{backtrace}");
 }
 
+mod abort {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_a_trap_without_a_word() {
+        let finished = execute("abort", "").await;
+        let FailureCause::Trapped(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
+        assert!(text.contains("unreachable"), "{text}");
+        assert!(faulted(&finished).backtrace.as_deref().unwrap().contains("abort"), "{finished:?}");
+        assert_eq!(finished.usage.stderr, "");
+    }
+}
+
 mod divide_by_zero {
     use super::*;
 
@@ -69,6 +82,12 @@ mod exit {
         // WASI 0.2 knows success and failure alone; what remains of 3 is 1.
         assert_eq!(faulted(&execute("exit", "").await).cause, FailureCause::Exited(1));
     }
+
+    #[tokio::test]
+    async fn a_guest_that_exits_with_success_has_not_answered() {
+        let finished = execute("exit", r#"{"status":0}"#).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::Exited(0));
+    }
 }
 
 mod odd_output {
@@ -80,6 +99,20 @@ mod odd_output {
         let FailureCause::Other(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
         assert!(text.starts_with("output: not JSON: ") && text.contains("line 2"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_is_the_guests_fault_and_harms_nobody() {
+    // `ok`, and a string of two bytes that begin no character.
+    let text = include_str!("handler.wat")
+        .replace(";; extra", r#"(data (i32.const 1032) "\00\0c\00\00\02\00\00\00") (data (i32.const 3072) "\ff\fe")"#);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
+    let plugin = Plugin::load(engine(), "garbled", file.path(), PluginSettings::default()).unwrap();
+    let finished = plugin.execute(job(""), call().0).await;
+    let FailureCause::Other(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
+    assert!(text.starts_with("guest: invalid utf-8"), "{text}");
+    assert!(matches!(execute("echo", "1").await.outcome, jobhost_runtime::Outcome::Returned(Ok(_))));
 }
 
 mod loop_forever {
@@ -138,5 +171,17 @@ mod sleep_forever {
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(200));
         assert!(finished.usage.duration >= budget);
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+mod hold_back {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_result_that_comes_too_late_is_none() {
+        let plugin = plugin_with("hold-back", |settings| settings.grants.queues = vec!["next".to_owned()]);
+        let finished = plugin.execute(job(r#"{"queue":"next"}"#), call_within(Duration::from_millis(500)).0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(500));
+        assert_eq!(finished.usage.stdout, "the result is there\n", "it had done its work");
     }
 }

@@ -25,6 +25,31 @@ mod eat_memory {
     }
 }
 
+mod grow_slowly {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::harness::call_within;
+
+    #[tokio::test]
+    async fn its_memory_ends_it_however_long_it_takes_to_fill_it() {
+        let limit = 4 << 20;
+        let plugin = plugin_with("grow-slowly", |settings| settings.limits.memory = limit);
+        let finished = plugin.execute(job(r#"{"ms":1}"#), call().0).await;
+        let FailureCause::OutOfMemory(held) = faulted(&finished).cause else { panic!("{finished:?}") };
+        assert!(held > limit / 2 && held <= limit, "{held}");
+        assert!(finished.usage.duration > Duration::from_millis(100), "{:?}", finished.usage.duration);
+    }
+
+    #[tokio::test]
+    async fn what_it_held_when_its_time_was_over_is_told() {
+        let finished =
+            plugin("grow-slowly").execute(job(r#"{"ms":20}"#), call_within(Duration::from_millis(600)).0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(600));
+        assert!((1 << 16..4 << 20).contains(&finished.usage.peak_memory), "{}", finished.usage.peak_memory);
+    }
+}
+
 mod flood_stdout {
     use super::*;
 
