@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jobhost_tests::chaos::{Plan, Target, some_seed};
 
-const USAGE: &str = "usage: cargo xtask chaos [--minutes N | --seconds N] [--seed S] [--store sqlite|redis]";
+const USAGE: &str =
+    "usage: cargo xtask chaos [--minutes N | --seconds N] [--seed S] [--store sqlite|redis] [--others yes|no]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,13 +28,15 @@ fn main() -> ExitCode {
 
 /// One for each store; `None` if the arguments are wrong.
 fn plans(arguments: &[String]) -> Option<Vec<Plan>> {
-    let (mut seed, mut seconds, mut targets) = (None, 60, vec![Target::Sqlite, Target::Redis]);
+    let (mut seed, mut seconds, mut others, mut targets) = (None, 60, None, vec![Target::Sqlite, Target::Redis]);
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return None };
         match (option.as_str(), value.as_str()) {
             ("--minutes", minutes) => seconds = minutes.parse::<u64>().ok()?.checked_mul(60)?,
             ("--seconds", value) => seconds = value.parse().ok()?,
             ("--seed", value) => seed = Some(value.parse().ok()?),
+            ("--others", "yes") => others = Some(true),
+            ("--others", "no") => others = Some(false),
             ("--store", "sqlite") => targets = vec![Target::Sqlite],
             ("--store", "redis") => targets = vec![Target::Redis],
             _ => return None,
@@ -44,6 +47,8 @@ fn plans(arguments: &[String]) -> Option<Vec<Plan>> {
         return None;
     }
     let seed = seed.unwrap_or_else(some_seed);
-    let plan = |target| Plan { target, seed, lasts: Duration::from_secs(seconds), workers: 4 };
+    // Their losses come back late: too late for a short run.
+    let others = others.unwrap_or(seconds >= 300);
+    let plan = |target| Plan { target, seed, lasts: Duration::from_secs(seconds), workers: 4, others };
     Some(targets.into_iter().map(plan).collect())
 }

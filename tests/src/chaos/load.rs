@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::dice::Dice;
+use super::others::SHARED;
 use crate::workplace::Workplace;
 
 /// After so many attempts a job fails for good.
@@ -23,6 +24,8 @@ struct Planned {
 #[derive(Default)]
 pub(crate) struct Load {
     jobs: Vec<Planned>,
+    /// Pushes of several jobs that were refused, and are not among them.
+    pub(crate) refused: u64,
 }
 
 /// What the marks of one execution file say.
@@ -68,7 +71,7 @@ impl Load {
             queue("work", ATTEMPTS),
             queue("next", ATTEMPTS),
             // Another program counts the attempt that it died with.
-            queue("shared", 1_000),
+            queue(SHARED, 1_000),
             guest.display()
         ));
     }
@@ -89,10 +92,18 @@ impl Load {
         (of_queue().count() as u64, of_queue().filter(|job| job.good > ATTEMPTS).count() as u64)
     }
 
-    /// Pushes this many jobs of all kinds. The store has to be there.
+    /// Pushes this many jobs of all kinds. The store has to be there. A worker that is frozen amid a
+    /// write keeps SQLite's lock, as any process would: then a push may be refused, and stores nothing.
     pub(crate) fn push(&mut self, place: &Workplace, dice: &mut Dice, queue: &'static str, jobs: u64) {
+        let before = self.jobs.len();
         let lines: String = (0..jobs).map(|_| self.plan(dice, queue)).collect();
-        place.jobhost(&["push", "--queue", queue, "--batch", "-"]).stdin(lines).run().success();
+        let pushed = place.jobhost(&["push", "--queue", queue, "--batch", "-"]).stdin(lines).run();
+        if !place.is_redis() && pushed.code == Some(69) && pushed.stderr.contains("is locked by") {
+            self.jobs.truncate(before);
+            self.refused += 1;
+            return;
+        }
+        pushed.success();
     }
 
     fn plan(&mut self, dice: &mut Dice, queue: &'static str) -> String {
@@ -100,7 +111,7 @@ impl Load {
         // Most are short, some take longer than a worker lives.
         let ms = if dice.percent(5) { dice.below(2_500) } else { dice.below(120) };
         let good = match dice.below(100) {
-            _ if queue == "shared" => 1,
+            _ if queue == SHARED => 1,
             0..75 => 1,
             75..97 => 2 + dice.below(ATTEMPTS - 1),
             _ => ATTEMPTS + 1,

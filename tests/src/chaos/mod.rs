@@ -6,6 +6,7 @@
 mod crew;
 mod dice;
 mod load;
+mod others;
 mod verdict;
 
 use std::io::Write;
@@ -15,12 +16,13 @@ use std::time::{Duration, Instant};
 use crew::Crew;
 use dice::Dice;
 use load::Load;
+use others::{Deaths, Other, SHARED};
 pub use verdict::Report;
 
 use crate::text::wait_until;
 use crate::workplace::Workplace;
 
-const QUEUES: [&str; 3] = ["work", "next", "shared"];
+const QUEUES: [&str; 3] = ["work", "next", SHARED];
 /// More than so many unfinished jobs are not pushed.
 const BACKLOG: u64 = 400;
 /// More than so many jobs are not pushed at all.
@@ -46,6 +48,9 @@ pub struct Plan {
     pub lasts: Duration,
     /// Workers at a time.
     pub workers: u64,
+    /// Whether, on Redis, a worker that settles with single commands serves one of the queues, too. Its
+    /// losses take up to two minutes more to come back.
+    pub others: bool,
 }
 
 impl Plan {
@@ -55,8 +60,9 @@ impl Plan {
             Target::Sqlite => "sqlite",
             Target::Redis => "redis",
         };
+        let others = if self.others { "yes" } else { "no" };
         let seconds = self.lasts.as_secs();
-        format!("cargo xtask chaos --seconds {seconds} --seed {} --store {store}", self.seed)
+        format!("cargo xtask chaos --seconds {seconds} --seed {} --store {store} --others {others}", self.seed)
     }
 
     /// Runs it. The report tells what was wrong; a harness that cannot go on panics.
@@ -68,7 +74,14 @@ impl Plan {
             Target::Redis => Workplace::durable_redis(),
         };
         Load::configure(&place);
-        let mut run = Run { dice: Dice::new(self.seed), load: Load::default(), crew: Crew::new(), restarts: 0 };
+        let mut run = Run {
+            dice: Dice::new(self.seed),
+            load: Load::default(),
+            crew: Crew::new(),
+            restarts: 0,
+            deaths: Deaths::default(),
+        };
+        let other = (self.others && place.is_redis()).then(|| Other::start(&place, self.seed));
         let end = Instant::now() + self.lasts;
         let mut step = 0;
         while Instant::now() < end {
@@ -76,6 +89,7 @@ impl Plan {
             step += 1;
         }
         run.crew.dismiss();
+        run.deaths = other.map(Other::end).unwrap_or_default();
         run.finish(&place);
         Report::of(self, &place, &run)
     }
@@ -93,6 +107,7 @@ struct Run {
     load: Load,
     crew: Crew,
     restarts: u64,
+    deaths: Deaths,
 }
 
 impl Run {
@@ -102,7 +117,7 @@ impl Run {
             self.crew.start(place);
         }
         if step.is_multiple_of(4) && self.load.len() < MOST_JOBS && unfinished(place) < BACKLOG {
-            let queue = if self.dice.percent(25) { "shared" } else { "work" };
+            let queue = if self.dice.percent(25) { SHARED } else { "work" };
             let jobs = 1 + self.dice.below(60);
             self.load.push(place, &mut self.dice, queue, jobs);
         }
@@ -128,8 +143,8 @@ impl Run {
         self.crew.start(place);
         wait_until("the end of all jobs", Duration::from_mins(3), || {
             self.crew.attend();
-            match unfinished(place) {
-                0 => Ok(()),
+            match (unfinished(place), orphans_of_others(place)) {
+                (0, 0) => Ok(()),
                 left => Err(left),
             }
         });
@@ -140,6 +155,11 @@ impl Run {
 /// Jobs that are waiting, delayed or reserved.
 fn unfinished(place: &Workplace) -> u64 {
     counts(place).iter().map(|[waiting, delayed, reserved, ..]| waiting + delayed + reserved).sum()
+}
+
+/// Jobs that another program's death took out of all sets; the counts do not show them.
+fn orphans_of_others(place: &Workplace) -> u64 {
+    if place.is_redis() { place.server().command(&["HLEN", &format!("{SHARED}.messages")]) } else { 0 }
 }
 
 /// The counts of each of [`QUEUES`], from one look.

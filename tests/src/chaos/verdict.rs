@@ -28,13 +28,14 @@ impl Report {
         problems.extend(leftovers(place));
         let repeated = effects.begun.saturating_sub(effects.planned);
         let blows = deeds.kills + deeds.long_freezes + deeds.stops;
-        if repeated > blows * CONCURRENCY {
+        if repeated > blows * CONCURRENCY + run.deaths.deaths {
             problems.push(format!("{repeated} executions were repeated, more than {blows} blows explain"));
         }
         let [min, median, max] = spread(&deeds.recoveries);
         let rows = vec![
             ("seed", plan.seed.to_string()),
             ("jobs pushed", run.load.len().to_string()),
+            ("pushes refused", run.load.refused.to_string()),
             ("follow-ups due", run.load.follow_ups().to_string()),
             ("jobs lost", effects.problems.iter().filter(|line| line.contains("LOST")).count().to_string()),
             ("executions planned", effects.planned.to_string()),
@@ -45,6 +46,7 @@ impl Report {
             ("SIGSTOP short, long", format!("{}, {}", deeds.short_freezes, deeds.long_freezes)),
             ("SIGTERM", deeds.stops.to_string()),
             ("Redis killed", run.restarts.to_string()),
+            ("settled, deaths of the other", format!("{}, {}", run.deaths.settled, run.deaths.deaths)),
             ("attempts that lost their lease", deeds.lost_leases.to_string()),
             ("recoveries", deeds.recoveries.len().to_string()),
             ("kill to next start", format!("min {min:.1?}, median {median:.1?}, max {max:.1?}")),

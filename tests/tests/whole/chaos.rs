@@ -18,7 +18,7 @@ fn whatever_befalls_workers_and_redis_nothing_is_lost_on_redis() {
 
 #[track_caller]
 fn holds(target: Target) {
-    let plan = Plan { target, seed: some_seed(), lasts: Duration::from_secs(8), workers: 3 };
+    let plan = Plan { target, seed: some_seed(), lasts: Duration::from_secs(8), workers: 3, others: false };
     tell(&plan.command());
     let report = plan.run();
     tell(&report.to_string());
