@@ -101,14 +101,17 @@ impl Crew {
         self.members.push(member);
     }
 
-    /// How many there are that were not told to stop.
+    /// How many there are that were not told to stop and are not frozen.
     pub(crate) fn staying(&self) -> u64 {
-        self.members.iter().filter(|member| member.leaving_since.is_none()).count() as u64
+        let stays = |member: &&Member| member.leaving_since.is_none() && member.frozen_until.is_none();
+        self.members.iter().filter(stays).count() as u64
     }
 
-    /// Kills one, whatever it does and whether or not it is about to stop.
+    /// Kills one, whatever it does and whether or not it is about to stop. Most of the frozen are
+    /// spared: they are to wake up and find their leases lost.
     pub(crate) fn kill_one(&mut self, dice: &mut Dice) {
-        let Some(at) = self.pick(dice, |_| true) else { return };
+        let spares = dice.percent(95);
+        let Some(at) = self.pick(dice, |member| !spares || member.frozen_until.is_none()) else { return };
         self.hear();
         let mut member = self.members.swap_remove(at);
         process::signal(&member.child, Signal::SIGKILL);
@@ -179,10 +182,12 @@ impl Crew {
     fn has_ended(&mut self, at: usize) -> bool {
         let member = &mut self.members[at];
         if let Ok(Some(status)) = member.child.try_wait() {
-            let may_be_ended = !member.ready && status.signal() == Some(Signal::SIGTERM as i32);
-            if member.leaving_since.is_none() || !(status.success() || may_be_ended) {
-                let asked = if member.leaving_since.is_some() { "was told to stop and" } else { "unasked" };
-                self.deeds.problems.push(format!("worker {} {asked} ended with {status}", member.number));
+            // One that has not begun may be ended by the signal, or give up on a Redis that is away.
+            let early = status.signal() == Some(Signal::SIGTERM as i32) || status.code() == Some(69);
+            let asked = member.leaving_since.is_some() && status.success();
+            if !asked && (member.ready || !early) {
+                let why = if member.leaving_since.is_some() { "was told to stop and" } else { "unasked" };
+                self.deeds.problems.push(format!("worker {} {why} ended with {status}", member.number));
             }
             return true;
         }

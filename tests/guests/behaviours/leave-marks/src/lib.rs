@@ -10,7 +10,9 @@ use guest::types::{Job, JobError};
 
 guest::handler!(|job| {
     let ms = guest::text(&job, "ms").parse().map_err(guest::permanent)?;
-    let good: u32 = guest::text(&job, "good").parse().map_err(guest::permanent)?;
+    let good: u32 = guest::text(&job, "good")
+        .parse()
+        .map_err(guest::permanent)?;
     leave(&job, "begun")?;
     let next = guest::text(&job, "next");
     if !next.is_empty() {
