@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::dice::Dice;
@@ -128,6 +129,13 @@ impl Crew {
         let member = &mut self.members[at];
         process::signal(&member.child, Signal::SIGSTOP);
         member.frozen_until = Some(Instant::now() + time);
+        // Whoever attends may himself be waiting for the lock that the frozen one holds.
+        if let Ok(pid) = i32::try_from(member.child.id()) {
+            thread::spawn(move || {
+                thread::sleep(time);
+                let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+            });
+        }
         if long {
             self.deeds.long_freezes += 1;
         } else {
