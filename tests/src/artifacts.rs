@@ -43,10 +43,11 @@ fn component(workspace: &str, name: &str) -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    // target/PROFILE/deps/whole-…
+    // target/PROFILE/deps/whole-…, or target/PROFILE/chaos
     let test = env::current_exe().expect("a running test has a file");
-    let profile = test.ancestors().nth(2).expect("it lies in target/PROFILE/deps");
-    let target = profile.parent().expect("it lies in target/PROFILE/deps");
+    let folder = test.parent().expect("it lies in target/PROFILE or in its deps");
+    let profile = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
+    let target = profile.parent().expect("it lies in target/PROFILE or in its deps");
     let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a harness that cannot go on fails the test, and says why")]
 
 mod artifacts;
+pub mod chaos;
 mod console;
 mod finished;
 mod invocation;

@@ -109,9 +109,10 @@ impl RedisServer {
             }
             let ours = client
                 .get_connection_with_timeout(Duration::from_secs(1))
-                .and_then(|mut connection| redis::cmd("INFO").arg("server").query::<String>(&mut connection));
-            // Another server on this port is not ours.
-            if ours.is_ok_and(|info| info.contains(&format!("process_id:{}\r", self.child.id()))) {
+                .and_then(|mut connection| redis::cmd("INFO").query::<String>(&mut connection));
+            // Another server on this port is not ours, and one that still loads refuses all else.
+            let process = format!("process_id:{}\r", self.child.id());
+            if ours.is_ok_and(|info| info.contains(&process) && info.contains("\nloading:0\r")) {
                 return true;
             }
             thread::sleep(Duration::from_millis(5));

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers")]
 
 mod binary;
+mod chaos;
 mod demo;
 mod lint;
 mod plugins;
@@ -17,6 +18,7 @@ use process::Failure;
 const USAGE: &str = "\
 cargo xtask plugins             build the plugins and the guests of the tests
 cargo xtask demo [--store URL]  tell the story of a job, with the program itself
+cargo xtask chaos …             the chaos test, long: --minutes N, --seed S, --store sqlite|redis
 cargo xtask test                run every test; installs what they need
 cargo xtask lint                formatting and clippy, warnings denied
 ";
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run("sqlite:jobhost.db"),
         ["demo", "--store", url] => demo::run(url),
         ["test"] => test::run(),
+        ["chaos", ref options @ ..] => chaos::run(options),
         ["lint"] => lint::run(),
         _ => {
             eprintln!("`cargo xtask {}` is no command.\n\n{USAGE}", arguments.join(" "));

@@ -68,7 +68,7 @@ impl fmt::Display for Summary {
 }
 
 /// The tests of the Redis store start servers of their own.
-fn ensure_redis() -> Result<(), Failure> {
+pub(crate) fn ensure_redis() -> Result<(), Failure> {
     if is_installed("redis-server") {
         return Ok(());
     }
