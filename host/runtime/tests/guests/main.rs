@@ -27,8 +27,9 @@ const TESTS: [&str; 7] = [
 #[test]
 fn every_guest_has_a_module_of_tests_with_its_name() {
     let folder = harness::guests_folder().join("behaviours");
-    let whole: Vec<String> = std::fs::read_dir(harness::guests_folder().join("../tests/whole"))
-        .unwrap()
+    let whole: Vec<String> = ["../tests/whole", "../src/chaos"]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(harness::guests_folder().join(folder)).unwrap())
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
     let untested: Vec<String> = std::fs::read_dir(&folder)
