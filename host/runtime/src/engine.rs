@@ -24,6 +24,9 @@ const KEEP_MEMORY: usize = 256 << 10;
 const KEEP_TABLE: usize = 64 << 10;
 const KEEP_STACK: usize = 64 << 10;
 
+/// After how many polls of guests a thread looks at its timers, at the latest: some may have computed for a whole tick.
+const POLLS: u32 = 8;
+
 /// What an engine is built for.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -98,6 +101,8 @@ struct Inner {
     hook_calls: Arc<Semaphore>,
     /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
     push_calls: Arc<Semaphore>,
+    /// Of guests that compute for longer than a tick: one for each thread.
+    turns: Semaphore,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -133,6 +138,7 @@ impl Engine {
         let machine = Machine::new(engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("jobhost-guest")
+            .event_interval(POLLS)
             .enable_time()
             .enable_io()
             .build()?;
@@ -144,6 +150,7 @@ impl Engine {
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
             push_calls: slots(settings.hook_calls),
+            turns: Semaphore::new(runtime.metrics().num_workers()),
             runtime: Some(runtime),
         })))
     }
@@ -165,6 +172,11 @@ impl Engine {
             Stage::BeforePush | Stage::GetTtr => &self.0.push_calls,
             Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => &self.0.hook_calls,
         })
+    }
+
+    /// The turns of guests that compute.
+    pub(crate) fn turns(&self) -> &Semaphore {
+        &self.0.turns
     }
 
     /// The build for a plugin with these limits. Counting fuel makes code slower, so that plugins without that limit are

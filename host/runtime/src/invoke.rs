@@ -19,6 +19,7 @@ use crate::limits::size;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
 use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
+use crate::turns::{self, Tick};
 use crate::types::FailureCause;
 
 /// What the caller gives to a call besides its arguments.
@@ -112,7 +113,8 @@ async fn attempt<T: Send + 'static>(
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
     let interrupt = call.interrupt.clone();
-    let mut store = match store(&plugin, stage, call, deadline) {
+    let tick = Tick::default();
+    let mut store = match store(&plugin, stage, call, deadline, &tick) {
         Ok(store) => store,
         Err(why) => return Finished::unbegun(Outcome::Unavailable(why)),
     };
@@ -120,14 +122,13 @@ async fn attempt<T: Send + 'static>(
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         work(&mut store, &instance).await
     };
-    // Busy guests are stopped by the epoch, those that wait in a host call by the timer.
+    // Guests that compute are stopped by the epoch, those that wait for the host or for their turn by the timer, which
+    // is therefore looked at before they go on.
     let ended = tokio::select! {
         biased;
         () = interrupt.cancelled() => Ended::Cancelled,
-        result = tokio::time::timeout_at(deadline.into(), body) => match result {
-            Ok(result) => Ended::ByItself(result),
-            Err(_) => Ended::TimedOut,
-        },
+        () = tokio::time::sleep_until(deadline.into()) => Ended::TimedOut,
+        result = turns::taken(plugin.engine.turns(), &tick, body) => Ended::ByItself(result),
     };
     let usage = usage(&store, &plugin, began);
     let outcome = match ended {
@@ -142,7 +143,7 @@ async fn attempt<T: Send + 'static>(
 }
 
 /// An empty store with its limits, its deadline and the granted folders.
-fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result<Store<State>, String> {
+fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Tick) -> Result<Store<State>, String> {
     let limits = &plugin.settings.limits;
     let output = (Capture::new(size(limits.stdio_bytes)), Capture::new(size(limits.stdio_bytes)));
     let wasi = wasi(plugin, &output)?;
@@ -163,6 +164,7 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result
     if limits.fuel > 0 {
         store.set_fuel(limits.fuel).map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
     }
+    let tick = tick.clone();
     store.epoch_deadline_callback(move |_| {
         if interrupt.is_cancelled() {
             return Err(Stop::Cancelled.into());
@@ -170,7 +172,7 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result
         if Instant::now() >= deadline {
             return Err(Stop::TimedOut.into());
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tick.clone().over())))
     });
     store.set_epoch_deadline(1);
     Ok(store)
@@ -332,7 +334,7 @@ mod tests {
     async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
         let plugin = busy();
         let call = Call { budget, host: Arc::new(Nobody), interrupt };
-        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget).unwrap();
+        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget, &Tick::default()).unwrap();
         let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
         let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
         let job = crate::types::Job {

@@ -27,6 +27,7 @@ mod output;
 mod plugin;
 mod signature;
 mod ticker;
+mod turns;
 /// The plain data that crosses the border between host and guest.
 pub mod types;
 mod weight;

@@ -18,6 +18,14 @@ mod eat_memory {
     }
 
     #[tokio::test]
+    async fn memory_that_is_only_asked_for_counts_as_much() {
+        let finished = plugin_with("eat-memory", |settings| settings.limits.memory = 32 << 20)
+            .execute(job(r#"{"touch":"no"}"#), call().0)
+            .await;
+        assert!(matches!(faulted(&finished).cause, FailureCause::OutOfMemory(28_000_000..)), "{finished:?}");
+    }
+
+    #[tokio::test]
     async fn what_is_within_the_limit_is_granted_and_counted() {
         let finished = execute("eat-memory", r#"{"bytes":20971520}"#).await;
         assert!(finished.usage.peak_memory >= 20 << 20, "{}", finished.usage.peak_memory);
