@@ -9,6 +9,7 @@ pub mod chaos;
 mod console;
 mod finished;
 mod invocation;
+pub mod measure;
 mod process;
 mod redis_server;
 mod text;
