@@ -62,6 +62,8 @@ mod tests {
 
     use super::*;
 
+    const AMPLE: Duration = Duration::from_secs(20);
+
     /// A guest that computes for ever.
     async fn busy(turns: Arc<Semaphore>) {
         let tick = Tick::default();
@@ -93,7 +95,7 @@ mod tests {
             })
             .collect();
         for guest in guests {
-            guest.await.unwrap();
+            tokio::time::timeout(AMPLE, guest).await.expect("it had its turns").unwrap();
         }
         assert_eq!(*order.lock().unwrap(), [0, 1, 2].repeat(4));
         assert_eq!(turns.available_permits(), 1);
@@ -123,7 +125,7 @@ mod tests {
                 tick.clone().over().await;
             }
         };
-        let computed = tokio::time::timeout(Duration::from_secs(20), taken(&turns, &tick, ticks)).await;
+        let computed = tokio::time::timeout(AMPLE, taken(&turns, &tick, ticks)).await;
         assert_eq!(computed, Ok(()));
         assert!(!waiting.is_finished());
         answer.notify_one();
