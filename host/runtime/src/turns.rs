@@ -72,7 +72,7 @@ mod tests {
                 tick.clone().over().await;
             }
         };
-        taken(&turns, &tick, body).await
+        taken(&turns, &tick, body).await;
     }
 
     #[tokio::test]
@@ -90,7 +90,7 @@ mod tests {
                             tick.clone().over().await;
                         }
                     };
-                    taken(&turns, &tick, body).await
+                    taken(&turns, &tick, body).await;
                 })
             })
             .collect();
@@ -115,7 +115,7 @@ mod tests {
                     called.notify_one();
                     answer.notified().await;
                 };
-                taken(&turns, &tick, body).await
+                taken(&turns, &tick, body).await;
             }
         });
         called.notified().await;

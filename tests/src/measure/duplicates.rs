@@ -52,7 +52,9 @@ fn measured(store: &str, place: &Workplace) -> Figure {
         }
         thread::sleep(Duration::from_millis(100 + (kill as u64 * 37) % 150));
         let (_, rest) = doomed.kill();
-        rest.iter().for_each(|told| note(&mut running, told));
+        for told in &rest {
+            note(&mut running, told);
+        }
         running_when_killed.push(running.len() as u64);
         workers.push(worker());
     }
