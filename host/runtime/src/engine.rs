@@ -12,6 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::imported;
+use crate::capabilities::open;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
 use crate::ticker;
@@ -218,6 +219,7 @@ impl Machine {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    open::guard(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
