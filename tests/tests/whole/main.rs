@@ -31,6 +31,7 @@ mod crashes;
 mod ending;
 mod grants;
 mod hooks;
+mod limits;
 mod listening;
 mod readme;
 mod running;
