@@ -326,6 +326,8 @@ pub struct JobStatus {
     pub ended_at: Option<UnixMillis>,
     /// Who holds it: `host:pid`.
     pub worker: Option<String>,
+    /// Since when one of ours holds it, by the store's time.
+    pub reserved_at: Option<UnixMillis>,
     /// Unique everywhere; `None` for a PHP program's job before its first attempt.
     pub key: Option<String>,
     /// Kept beside the message.

@@ -16,6 +16,7 @@ use crate::capabilities::fs;
 use crate::host::{CallHost, Setting, Stage, State};
 use crate::interrupt::Interrupt;
 use crate::limits::size;
+use crate::meter::Refused;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
 use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
@@ -145,7 +146,8 @@ async fn attempt<T: Send + 'static>(
 /// An empty store with its limits, its deadline and the granted folders.
 fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Tick) -> Result<Store<State>, String> {
     let limits = &plugin.settings.limits;
-    let output = (Capture::new(size(limits.stdio_bytes)), Capture::new(size(limits.stdio_bytes)));
+    let capture = || Capture::new(size(limits.stdio_bytes), size(u64::from(limits.log_lines)));
+    let output = (capture(), capture());
     let wasi = wasi(plugin, &output)?;
     let interrupt = call.interrupt.clone();
     let setting = Setting {
@@ -236,8 +238,19 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
     if let Some(cause) = engine_limit(error, plugin) {
         return cause;
     }
+    let mut told = match (trap, exit) {
+        (Some(trap), _) => {
+            let text = trap.to_string();
+            let limit = if trap == Trap::StackOverflow { "; the limit is `stack`" } else { "" };
+            FailureCause::Trapped(format!("{}{limit}", text.strip_prefix("wasm trap: ").unwrap_or(&text)))
+        }
+        // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
+        (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
+        (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),
+    };
     // A guest that is refused memory sees a failed allocation and gives up in its own way: it runs into `unreachable`,
-    // into address zero, or exits. That is the consequence and the refusal the cause.
+    // into address zero, or exits. That is the consequence and the refusal the cause, unless the guest went on with
+    // something else in between: then all that can be said is that there was a refusal.
     let gave_up = match (trap, exit) {
         (Some(trap), _) => matches!(
             trap,
@@ -247,25 +260,29 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
         // Refused before it began.
         (None, None) => true,
     };
-    if gave_up {
-        if let Some(held) = state.meter.memory_refused() {
-            return FailureCause::OutOfMemory(held);
+    match (state.meter.memory_refused(), state.meter.table_refused()) {
+        (Refused::ToItsEnd(held), _) if gave_up => FailureCause::OutOfMemory(held),
+        (_, Refused::ToItsEnd(wanted)) if gave_up => FailureCause::Limit(format!(
+            "table of {wanted} elements, at most {} are allowed by `table-elements`",
+            limits.table_elements
+        )),
+        (Refused::Before(held) | Refused::ToItsEnd(held), _) => {
+            note(&mut told, &format!("it had been refused more memory before, when it held {held} bytes"));
+            told
         }
-        if let Some(wanted) = state.meter.table_refused() {
-            return FailureCause::Limit(format!(
-                "table of {wanted} elements, at most {} are allowed",
-                limits.table_elements
-            ));
+        (_, Refused::Before(wanted) | Refused::ToItsEnd(wanted)) => {
+            note(&mut told, &format!("it had been refused a table of {wanted} elements before"));
+            told
         }
+        (Refused::No, Refused::No) => told,
     }
-    match (trap, exit) {
-        (Some(trap), _) => {
-            let text = trap.to_string();
-            FailureCause::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
-        }
-        // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
-        (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
-        (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),
+}
+
+/// Adds to a cause that has words.
+fn note(cause: &mut FailureCause, note: &str) {
+    if let FailureCause::Trapped(text) | FailureCause::Other(text) = cause {
+        text.push_str("; ");
+        text.push_str(note);
     }
 }
 
@@ -276,9 +293,12 @@ fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause
     let handles = root.contains("handle limit exceeded")
         || matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
     let text = if handles {
-        format!("more than {} handles at once", limits.handles)
+        format!("more than {} handles at once, which is the limit `handles`", limits.handles)
     } else if root.contains("fuel allocated for hostcalls") {
-        format!("more than {} bytes in one exchange with the host", limits.host_call_bytes)
+        format!(
+            "more than {} bytes in one exchange with the host, which is the limit `host-call-bytes`",
+            limits.host_call_bytes
+        )
     } else if let Some((_, excess)) = root.split_once("resource limit exceeded: ") {
         excess.to_owned()
     } else {

@@ -22,6 +22,7 @@ mod invoke;
 mod limits;
 mod load;
 mod load_error;
+mod meter;
 mod outcome;
 mod output;
 mod plugin;

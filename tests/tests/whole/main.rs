@@ -26,10 +26,12 @@ macro_rules! on_both_stores {
 mod bad_input;
 mod chaos;
 mod commands;
+mod cost;
 mod crashes;
 mod ending;
 mod grants;
 mod hooks;
+mod limits;
 mod listening;
 mod readme;
 mod running;

@@ -206,6 +206,13 @@ impl Attempt {
         self.record.peak_memory = usage.peak_memory;
         self.record.fuel = usage.fuel;
         self.record.bytes_out = usage.bytes_out;
+        if usage.stdio_cut {
+            tracing::warn!(
+                plugin = self.record.plugin,
+                job.id = self.job.id,
+                "stdout or stderr passed one of the limits `stdio` and `log-lines`; its beginning is dropped"
+            );
+        }
         for line in usage.stdout.lines() {
             tracing::info!(target: "guest", plugin = self.record.plugin, job.id = self.job.id, "{line}");
         }

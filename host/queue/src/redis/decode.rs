@@ -48,6 +48,7 @@ type StatusReply = (
     Option<Vec<u8>>,
     Option<Vec<u8>>,
     Option<String>,
+    Option<UnixMillis>,
 );
 
 /// What a running attempt says of its progress, without `at` and the brace.
@@ -177,7 +178,7 @@ pub(super) fn status(
         return Ok(None);
     }
     let reply: StatusReply = part(connection, Some(Value::Array(reply)))?;
-    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output) = reply;
+    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output, reserved_at) = reply;
     let (ttr, body) = match message.map(Message::parse) {
         Some(Message::Readable { ttr, body }) => (Some(ttr), Some(body)),
         Some(Message::Malformed { raw, .. }) => (None, Some(raw)),
@@ -194,6 +195,7 @@ pub(super) fn status(
         pushed_at: None,
         ended_at: None,
         worker,
+        reserved_at,
         key: None,
         metadata: Vec::new(),
         progress: progress.and_then(|json| serde_json::from_slice(&json).ok()),

@@ -44,6 +44,9 @@ impl exports::jobhost::plugin::retry_policy::Guest for Policy {
                 .into(),
             ),
             "retry" => RetryDecision::Retry,
+            "loop" => loop {
+                std::hint::black_box(());
+            },
             "" => RetryDecision::GiveUp(format!("{cause:?}")),
             milliseconds => milliseconds
                 .parse()
