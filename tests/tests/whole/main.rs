@@ -27,6 +27,7 @@ mod bad_input;
 mod chaos;
 mod commands;
 mod crashes;
+mod deciding;
 mod ending;
 mod grants;
 mod hooks;
