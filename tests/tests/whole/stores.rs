@@ -46,7 +46,7 @@ on_both_stores! {
     fn a_job_whose_end_cannot_be_stored_is_kept_and_holds_up_its_queue_until_it_can(place) {
         one_guest(place, "take-time", "", "");
         let mut worker = place.listen(&["--concurrency", "1"]);
-        place.push("work", "X", "{\"ms\":1000}");
+        place.push("work", "X", "{\"ms\":3000}");
         place.push("work", "X", "{\"ms\":1}");
         worker.wait_for_job("started", "work/1");
         spoil(place);
@@ -68,11 +68,11 @@ on_both_stores! {
             "shutdown-grace = \"1s\"\n[queues.work]\n[plugins.it]\npath = {}\njobs = [\"*\"]\n",
             quoted(&guest("take-time"))
         ));
-        place.push("work", "X", "{\"ms\":1000}");
+        place.push("work", "X", "{\"ms\":3000}");
         let mut run = place.jobhost(&["run", "--json"]).start();
         run.wait_for_job("started", "work/1");
         spoil(place);
-        let named = if place.is_redis() { "work:done" } else { "queue `work` is not served" };
+        let named = if place.is_redis() { "work:done" } else { "bodies" };
         run.end().exits_with(69).complains_clearly(&[named]);
         mend(place);
         assert_eq!(place.counts("work"), [0, 0, 1, 0, 0], "it waits for its lease to expire");
