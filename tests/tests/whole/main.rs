@@ -28,6 +28,7 @@ mod chaos;
 mod commands;
 mod cost;
 mod crashes;
+mod deciding;
 mod ending;
 mod grants;
 mod hooks;

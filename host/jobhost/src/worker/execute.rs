@@ -314,7 +314,8 @@ impl Attempt {
         let interrupt = self.scope.holding.interrupt.clone();
         let call = Call { budget: plugin.timeout(), host: calls, interrupt };
         let finished = plugin.can_retry(self.job.clone(), found.clone(), call).await;
-        self.add_hook_time(finished.usage.duration);
+        let Usage { duration, stderr, .. } = finished.usage;
+        self.add_hook_time(duration);
         let reason = match finished.outcome {
             Outcome::Returned(answer) => return Opinion::Says(answer),
             Outcome::Cancelled => return Opinion::Cancelled,
@@ -325,6 +326,7 @@ impl Attempt {
             plugin = plugin.name(),
             job.id = self.job.id,
             reason,
+            stderr,
             "can-retry has failed; the queue's own decision stands"
         );
         Opinion::None

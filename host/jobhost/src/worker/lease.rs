@@ -91,8 +91,9 @@ impl Leases {
         channels
     }
 
-    /// Tells the store once that the leases are held.
-    async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool) {
+    /// Tells the store once that the leases are held. An error that is not the
+    /// weather's is told where it is not in `told` already.
+    async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool, told: &mut HashMap<Channel, String>) {
         for (channel, holdings) in self.by_channel() {
             for chunk in holdings.chunks(1000) {
                 let leases: Vec<Lease> = chunk.iter().map(|holding| holding.lease.clone()).collect();
@@ -100,6 +101,7 @@ impl Leases {
                 match store.extend(&leases, stopping).await {
                     Ok(answers) => {
                         outage.is_over();
+                        told.remove(&channel);
                         for (holding, held) in chunk.iter().zip(answers) {
                             match held {
                                 Held::Yes => *lock(&holding.extended) = asked_at,
@@ -109,7 +111,12 @@ impl Leases {
                     }
                     // With long jobs in all slots nobody else talks to the store.
                     Err(error) if error.is_transient() => outage.begins(&error),
-                    Err(error) => tracing::warn!(channel = %channel, %error, "leases could not be extended"),
+                    Err(error) => {
+                        let news = Some(error.to_string());
+                        if told.insert(channel.clone(), error.to_string()) != news {
+                            tracing::warn!(%channel, %error, "leases could not be extended");
+                        }
+                    }
                 }
             }
         }
@@ -157,13 +164,14 @@ pub(crate) async fn keep_leases(
         let mut ticks = interval(EXTEND_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = *stopping.borrow_and_update();
+        let mut complaints = HashMap::new();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 changed = stopping.changed(), if !told => told = changed.is_err() || *stopping.borrow(),
             }
             // A call that hangs must not keep the distrust from coming.
-            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, &outage, told)).await;
+            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, &outage, told, &mut complaints)).await;
             leases.distrust();
         }
     };

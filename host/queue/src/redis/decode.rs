@@ -95,13 +95,16 @@ pub(super) fn reservation(
     let mut parts = reply.into_iter();
     let waiting: bool = part(connection, parts.next())?;
     let next_due: i64 = part(connection, parts.next())?;
+    let reclaimed: Vec<String> = part(connection, parts.next())?;
+    let reclaimed = reclaimed.iter().filter_map(|text| text.parse().ok()).collect();
     let jobs = parts
         .map(|job| {
             let job: TakenReply = part(connection, Some(job))?;
             Ok(taken(channel, token, job))
         })
         .collect::<Result<_, StoreError>>()?;
-    Ok(Reservation { jobs, waiting, next_due: u64::try_from(next_due).ok().map(Duration::from_millis) })
+    let next_due = u64::try_from(next_due).ok().map(Duration::from_millis);
+    Ok(Reservation { jobs, reclaimed, waiting, next_due })
 }
 
 fn taken(channel: &Channel, token: &Token, reply: TakenReply) -> Reserved {

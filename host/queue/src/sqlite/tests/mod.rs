@@ -1,6 +1,7 @@
 //! What only SQLite promises, seen from inside: commits, locks, full disks.
 
 mod counters;
+mod long;
 mod plans;
 
 use std::sync::atomic::Ordering;

@@ -95,6 +95,15 @@ impl after_error::Guest for Hooks {
         loop_if(&job.payload, "after-error");
         match (guest::text(&job, "answer").as_str(), decision) {
             ("trap", _) => panic!("the hook is broken"),
+            ("hang", _) => loop {
+                std::hint::black_box(());
+            },
+            ("refuse", _) => {
+                let queue = guest::text(&job, "queue");
+                let pushed = guest::queue::push(&guest::draft(&queue, "Failed", ""));
+                Err(format!("the hook is broken: {pushed:?}"))
+            }
+            ("never", _) => Ok(RetryDecision::RetryAfter(u64::MAX)),
             ("retry", RetryDecision::GiveUp(_)) => Ok(RetryDecision::RetryAfter(250)),
             ("give-up", _) => Ok(RetryDecision::GiveUp(format!("{cause:?}"))),
             _ => Ok(RetryDecision::Unchanged),
