@@ -28,6 +28,7 @@ mod chaos;
 mod commands;
 mod crashes;
 mod ending;
+mod files;
 mod grants;
 mod handover;
 mod hooks;

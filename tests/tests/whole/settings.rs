@@ -39,6 +39,12 @@ pub(crate) fn marks(place: &Workplace, mark: &str) -> (usize, usize) {
     (found.matches("begun").count(), found.matches("ended").count())
 }
 
+/// Running jobs get this when their worker is told to stop.
+pub(crate) fn set_grace(place: &Workplace, grace: &str) {
+    let configured = String::from_utf8(place.read("jobhost.toml")).unwrap();
+    place.configure_with(&format!("shutdown-grace = \"{grace}\"\n{configured}"));
+}
+
 /// The queues and plugins of the asset pipeline; its folders are made.
 pub(crate) fn asset_pipeline(place: &Workplace) {
     for folder in ["storage", "assets", "logs"] {
