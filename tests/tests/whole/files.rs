@@ -180,9 +180,9 @@ fn pushers_that_are_killed_amid_their_commits_lose_nothing_that_they_told_and_da
         if n % 2 == 0 {
             pusher = pusher.files_at_most((33 << 10) + n * 3_000, false);
         }
-        let pushed = pusher.run();
-        told += pushed.lines().len() as u64;
-        assert!(pushed.code.is_none() || pushed.code == Some(0), "{pushed}");
+        let ended = pusher.run();
+        told += ended.lines().len() as u64;
+        assert!(ended.code.is_none() || ended.code == Some(0), "{ended}");
     }
     let [waiting, ..] = place.counts("work");
     assert!(waiting >= told && waiting % 300 == 0, "each batch is stored whole or not at all: {waiting}, told {told}");

@@ -23,7 +23,7 @@ const MOST_WRITES: usize = 60;
 /// So many pairs of queues: a job of `work-N` hands on to `next-N`.
 fn pairs_of_queues(place: &Workplace, pairs: usize) {
     place.make_folder("marks");
-    let queues = |kind: &str| (0..pairs).map(|n| format!("[queues.{kind}-{n}]\n")).collect::<String>();
+    let queues = |kind: &str| (0..pairs).map(|n| format!("[queues.{kind}-{n}]\n")).collect::<Vec<_>>().concat();
     let targets: Vec<_> = (0..pairs).map(|n| format!("\"next-{n}\"")).collect();
     place.configure(&format!(
         "{}{}[plugins.it]\npath = {}\njobs = [\"*\"]\n\
@@ -49,16 +49,17 @@ fn push(place: &Workplace, n: usize, jobs: usize) {
 /// A worker heals what was left behind by those that were killed: each job was done once and handed on once.
 #[track_caller]
 fn all_are_done_once_and_handed_on_once(place: &Workplace, pairs: usize, jobs: usize) {
+    let all = jobs as u64;
     let heir = listen_args(pairs, "work");
     let heir = place.listen(&heir.iter().map(String::as_str).collect::<Vec<_>>());
     wait_until("all done", Duration::from_mins(1), || {
         let open: Vec<_> =
-            counts(place, "work", pairs).into_iter().filter(|(_, of)| *of != [0, 0, 0, jobs, 0]).collect();
+            counts(place, "work", pairs).into_iter().filter(|(_, of)| *of != [0, 0, 0, all, 0]).collect();
         if open.is_empty() { Ok(()) } else { Err(open) }
     });
     heir.stop();
     let next = counts(place, "next", pairs);
-    let wrong: Vec<_> = next.into_iter().filter(|(_, of)| *of != [jobs, 0, 0, 0, 0]).collect();
+    let wrong: Vec<_> = next.into_iter().filter(|(_, of)| *of != [all, 0, 0, 0, 0]).collect();
     assert!(wrong.is_empty(), "handed on not once: {wrong:?}");
     let run = listen_args(pairs, "next");
     place.jobhost(&[&["run"], &*run.iter().map(String::as_str).collect::<Vec<_>>()].concat()).run().success();
@@ -72,11 +73,11 @@ fn listen_args(pairs: usize, kind: &str) -> Vec<String> {
 }
 
 /// By queue: how many are waiting, delayed, reserved, done, failed.
-fn counts(place: &Workplace, kind: &str, pairs: usize) -> Vec<(usize, [usize; 5])> {
+fn counts(place: &Workplace, kind: &str, pairs: usize) -> Vec<(usize, [u64; 5])> {
     let info = place.jobhost(&["info", "--json"]).run().success().json();
     let of = |n: usize| {
         let counts = &info["queues"][format!("{kind}-{n}")];
-        ["waiting", "delayed", "reserved", "done", "failed"].map(|state| counts[state].as_u64().unwrap() as usize)
+        ["waiting", "delayed", "reserved", "done", "failed"].map(|state| counts[state].as_u64().unwrap())
     };
     (0..pairs).map(|n| (n, of(n))).collect()
 }

@@ -176,7 +176,9 @@ fn all_is_well_after(place: &Workplace, mut worker: Worker) {
     assert_eq!(marks(place, "first"), (1, 1), "it ran once");
     assert_eq!(place.push("work", "X", &marked("second", 1)), "work/2", "what was refused is not stored");
     assert_eq!(worker.wait_for_job("done", "work/2")["attempt"], 1);
-    worker.stop();
+    let told = worker.stop();
+    let events = |kind| told.stdout.matches(&format!("\"event\":\"{kind}\"")).count();
+    assert_eq!((events("store-lost"), events("store-back")), (1, 1), "one trouble is told once: {told}");
     assert_eq!(place.counts("work"), [0, 0, 0, 2, 0]);
     assert_eq!(place.counts("next"), [1, 0, 0, 0, 0], "it was handed on once");
     assert_eq!(marks(place, "refused"), (0, 0));

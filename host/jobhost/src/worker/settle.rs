@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobhost_queue::{Settled, Settlement, Store, StoreError, Token, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
-use super::outage::Outage;
+use super::outage::{Duty, Outage};
 
 /// The most settlements in one call.
 const BATCH: usize = 64;
@@ -116,12 +116,12 @@ async fn until_answered(
     loop {
         match store.settle(token.clone(), settlements).await {
             Err(error) if error.is_transient() => {
-                outage.begins(&error);
+                outage.begins(Duty::Settle, &error);
                 tries += 1;
                 tokio::time::sleep(outage.pause(tries)).await;
             }
             answer => {
-                outage.is_over();
+                outage.is_over(Duty::Settle);
                 return answer;
             }
         }

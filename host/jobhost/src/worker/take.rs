@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::chance;
-use super::outage::Outage;
+use super::outage::{Duty, Outage};
 use crate::registry::QueueInForce;
 
 /// How long one wait for a new job lasts at most; then the queue is looked at.
@@ -110,7 +110,11 @@ impl Source {
         loop {
             match store.reserve(&self.channel, token.clone(), &options).await {
                 Ok(reservation) => {
-                    outage.is_over();
+                    outage.is_over(Duty::Take);
+                    if !reservation.jobs.is_empty() {
+                        // While jobs come nobody waits for them.
+                        outage.is_over(Duty::Wait);
+                    }
                     self.broken = None;
                     // All that this look had time for were ids without a job, which it dropped.
                     if reservation.jobs.is_empty() && reservation.waiting && options.suspects && !*stop.borrow() {
@@ -121,13 +125,13 @@ impl Source {
                     return Ok(reservation.jobs);
                 }
                 Err(error) if !error.is_transient() => {
-                    outage.is_over();
+                    outage.is_over(Duty::Take);
                     self.due = Some(Instant::now() + BROKEN_PAUSE);
                     return Err(error);
                 }
                 Err(_) if *stop.borrow() => return Ok(Vec::new()),
                 Err(error) => {
-                    outage.begins(&error);
+                    outage.begins(Duty::Take, &error);
                     tries += 1;
                     let mut stopped = stop.clone();
                     let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
@@ -181,10 +185,15 @@ impl Source {
                 let wake = store.wait(&channel, WAIT_AT_MOST).await;
                 woken = matches!(wake, Ok(Wake::Ready));
                 match wake {
-                    Ok(_) => tries = 0,
+                    Ok(_) => {
+                        outage.is_over(Duty::Wait);
+                        tries = 0;
+                    }
                     Err(error) => {
                         if error.is_transient() {
-                            outage.begins(&error);
+                            outage.begins(Duty::Wait, &error);
+                        } else {
+                            outage.is_over(Duty::Wait);
                         }
                         tries += 1;
                         tokio::time::sleep(outage.pause(tries)).await;
