@@ -11,7 +11,7 @@ use jobhost_runtime::Interrupt;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::outage::Outage;
+use super::outage::{Outage, Purpose};
 
 /// Without a successful extension for this long, by a clock that runs through
 /// suspend, another worker may soon have the job: the attempt ends here first.
@@ -94,13 +94,17 @@ impl Leases {
     /// Tells the store once that the leases are held. An error that is not the
     /// weather's is told where it is not in `told` already.
     async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool, told: &mut HashMap<Channel, String>) {
-        for (channel, holdings) in self.by_channel() {
+        let channels = self.by_channel();
+        if channels.is_empty() {
+            outage.is_over(Purpose::Extend);
+        }
+        for (channel, holdings) in channels {
             for chunk in holdings.chunks(1000) {
                 let leases: Vec<Lease> = chunk.iter().map(|holding| holding.lease.clone()).collect();
                 let asked_at = boot_time();
                 match store.extend(&leases, stopping).await {
                     Ok(answers) => {
-                        outage.is_over();
+                        outage.is_over(Purpose::Extend);
                         told.remove(&channel);
                         for (holding, held) in chunk.iter().zip(answers) {
                             match held {
@@ -110,7 +114,7 @@ impl Leases {
                         }
                     }
                     // With long jobs in all slots nobody else talks to the store.
-                    Err(error) if error.is_transient() => outage.begins(&error),
+                    Err(error) if error.is_transient() => outage.begins(Purpose::Extend, &error),
                     Err(error) => {
                         let news = Some(error.to_string());
                         if told.insert(channel.clone(), error.to_string()) != news {

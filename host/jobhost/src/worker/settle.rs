@@ -9,7 +9,7 @@ use jobhost_queue::{Channel, Settled, Settlement, Store, StoreError, Token, Verd
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::outage::Outage;
+use super::outage::{Outage, Purpose};
 use super::unusable::Unusable;
 
 /// The most settlements in one call.
@@ -166,12 +166,12 @@ async fn until_answered(
     loop {
         match store.settle(token.clone(), settlements).await {
             Err(error) if error.is_transient() => {
-                outage.begins(&error);
+                outage.begins(Purpose::Settle, &error);
                 tries += 1;
                 tokio::time::sleep(outage.pause(tries)).await;
             }
             answer => {
-                outage.is_over();
+                outage.is_over(Purpose::Settle);
                 return answer;
             }
         }

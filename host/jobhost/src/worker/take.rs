@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::chance;
-use super::outage::Outage;
+use super::outage::{Outage, Purpose};
 use super::unusable::Unusable;
 use crate::registry::QueueInForce;
 
@@ -129,7 +129,11 @@ impl Source {
         loop {
             match store.reserve(&self.channel, token.clone(), &options).await {
                 Ok(mut reservation) => {
-                    outage.is_over();
+                    outage.is_over(Purpose::Take);
+                    if !reservation.jobs.is_empty() {
+                        // While jobs come nobody waits for them.
+                        outage.is_over(Purpose::Wait);
+                    }
                     self.broken = None;
                     reclaimed.append(&mut reservation.reclaimed);
                     // All that this look had time for were ids without a job, which it dropped.
@@ -141,13 +145,13 @@ impl Source {
                     return Ok(Taken { jobs: reservation.jobs, reclaimed });
                 }
                 Err(error) if !error.is_transient() => {
-                    outage.is_over();
+                    outage.is_over(Purpose::Take);
                     self.due = Some(Instant::now() + BROKEN_PAUSE);
                     return Err(error);
                 }
                 Err(_) if *stop.borrow() => return Ok(Taken { reclaimed, ..Taken::default() }),
                 Err(error) => {
-                    outage.begins(&error);
+                    outage.begins(Purpose::Take, &error);
                     tries += 1;
                     let mut stopped = stop.clone();
                     let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
@@ -201,10 +205,15 @@ impl Source {
                 let wake = store.wait(&channel, WAIT_AT_MOST).await;
                 woken = matches!(wake, Ok(Wake::Ready));
                 match wake {
-                    Ok(_) => tries = 0,
+                    Ok(_) => {
+                        outage.is_over(Purpose::Wait);
+                        tries = 0;
+                    }
                     Err(error) => {
                         if error.is_transient() {
-                            outage.begins(&error);
+                            outage.begins(Purpose::Wait, &error);
+                        } else {
+                            outage.is_over(Purpose::Wait);
                         }
                         tries += 1;
                         tokio::time::sleep(outage.pause(tries)).await;

@@ -111,9 +111,13 @@ impl Place {
     /// would go on writing to one that nobody else sees any more.
     pub(super) fn is_still_there(&self) -> Result<(), StoreError> {
         match self.opened.get() {
-            Some(opened) if self.identity() != Some(*opened) => {
-                Err(self.corrupt("it was deleted or replaced while it was open; put it back, or start again".into()))
-            }
+            Some(opened) if self.identity() != Some(*opened) => Err(StoreError::Unavailable {
+                store: self.address.clone(),
+                reason: format!(
+                    "{} was deleted, moved away or replaced while it was open; put it back, or start again",
+                    self.path.display()
+                ),
+            }),
             _ => Ok(()),
         }
     }
