@@ -7,7 +7,7 @@ pub mod run;
 
 mod execute;
 mod lease;
-mod outage;
+pub(crate) mod outage;
 mod settle;
 mod take;
 
