@@ -93,6 +93,11 @@ impl Crew {
         }
     }
 
+    /// How many take jobs.
+    pub(crate) fn working(&self) -> usize {
+        self.members.iter().filter(|member| member.works()).count()
+    }
+
     /// Kills one, mostly one that runs jobs, whether or not it is about to stop; sometimes one that has
     /// hardly begun, or is frozen. Most of the frozen are spared: they are to wake up and find their
     /// leases lost.
@@ -214,11 +219,8 @@ impl Crew {
     /// One of these, if enough others are left: nobody promises that jobs of the dead come back where
     /// all are dead, as all would be on a machine that is too slow to replace them.
     fn pick(&self, dice: &mut Dice, whom: impl Fn(&Member) -> bool) -> Option<usize> {
-        let working = |member: &Member| {
-            member.lives() && member.ready && member.frozen_until.is_none() && member.leaving_since.is_none()
-        };
-        let all = self.members.iter().filter(|member| working(member)).count();
-        let spare = |member: &Member| all - usize::from(working(member)) >= ALWAYS_LEFT;
+        let all = self.working();
+        let spare = |member: &Member| all - usize::from(member.works()) >= ALWAYS_LEFT;
         let fits = |at: &usize| self.members[*at].lives() && whom(&self.members[*at]) && spare(&self.members[*at]);
         let fit: Vec<_> = (0..self.members.len()).filter(fits).collect();
         (!fit.is_empty()).then(|| fit[usize::try_from(dice.below(fit.len() as u64)).unwrap_or(0)])

@@ -96,6 +96,11 @@ impl Member {
         self.killed.is_none() && self.ended.is_none()
     }
 
+    /// Whether it takes jobs.
+    pub(crate) fn works(&self) -> bool {
+        self.lives() && self.ready && self.frozen_until.is_none() && self.leaving_since.is_none()
+    }
+
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::SIGKILL);
         self.killed = Some(Instant::now());

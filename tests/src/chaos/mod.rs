@@ -32,11 +32,14 @@ use pusher::{Pusher, unfinished};
 use server::Server;
 pub use verdict::Report;
 
+use crate::text::wait_until;
 use crate::workplace::Workplace;
 
 const QUEUES: [&str; 3] = ["work", "next", SHARED];
 /// The states that `info` counts, in this order.
 const STATES: [&str; 5] = ["waiting", "delayed", "reserved", "done", "failed"];
+/// How long the first workers may take to start.
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// How long the jobs that are left after the chaos may take.
 const FINISHES_WITHIN: Duration = Duration::from_mins(3);
 
@@ -58,6 +61,8 @@ pub struct Plan {
     pub seed: u64,
     /// How long there is chaos. Finishing the jobs after it takes up to three minutes more.
     pub lasts: Duration,
+    /// There is chaos until so many workers were killed, at most three times as long.
+    pub kills: u32,
     /// Workers at a time.
     pub workers: usize,
     /// Whether, on Redis, a worker that settles with single commands serves one of the queues, too. Its
@@ -104,9 +109,11 @@ impl Plan {
         let other = server.as_ref().filter(|_| self.others).map(|server| Other::start(&place, server.url(), self.seed));
         let crew = Crew::new(watch.deaths(), away.clone(), other.is_some());
         let mut chaos = Chaos { dice: Dice::new(self.seed), crew, place: &place, server, restarts: 0 };
-        let began = Instant::now();
         let pusher = Pusher::start(Arc::clone(&place), self.seed);
-        while began.elapsed() < self.lasts {
+        chaos.start(self.workers);
+        let began = Instant::now();
+        let too_few = |chaos: &Chaos<'_>| chaos.crew.deeds.kills < self.kills && began.elapsed() < 3 * self.lasts;
+        while began.elapsed() < self.lasts || too_few(&chaos) {
             chaos.step(self.workers);
         }
         let lasted = began.elapsed();
@@ -157,6 +164,16 @@ struct Chaos<'a> {
 }
 
 impl Chaos<'_> {
+    /// Returns when all take jobs.
+    fn start(&mut self, workers: usize) {
+        wait_until("the start of the workers", STARTS_WITHIN, || {
+            self.crew.attend();
+            self.crew.fill(self.place, workers);
+            let working = self.crew.working();
+            if working >= workers { Ok(()) } else { Err(working) }
+        });
+    }
+
     fn step(&mut self, workers: usize) {
         self.crew.attend();
         self.crew.fill(self.place, workers);

@@ -19,6 +19,8 @@ const PROMISED: Duration = Duration::from_secs(15);
 /// The end of a run.
 pub struct Report {
     rows: Vec<(&'static str, String)>,
+    /// How many workers were killed.
+    pub kills: u32,
     /// What is not as it should be, a line each. Empty if all held.
     pub problems: Vec<String>,
     /// Where what a failed run has left is kept; empty if all held.
@@ -40,7 +42,7 @@ impl Report {
         rows.extend(recoveries.rows());
         rows.push(("kill to next start, queueing too", spread(&run.deeds.restarts)));
         rows.push(("problems", problems.len().to_string()));
-        Self { rows, problems, kept: String::new(), command: plan.command() }
+        Self { rows, kills: run.deeds.kills, problems, kept: String::new(), command: plan.command() }
     }
 }
 

@@ -19,9 +19,11 @@ fn whatever_befalls_workers_and_redis_nothing_is_lost_on_redis() {
 
 #[track_caller]
 fn holds(target: Target) {
-    let plan = Plan { target, seed: some_seed(), lasts: Duration::from_secs(6), workers: 3, others: false };
+    let lasts = Duration::from_secs(5);
+    let plan = Plan { target, seed: some_seed(), lasts, kills: 3, workers: 4, others: false };
     tell(&plan.command());
     let report = plan.run();
     tell(&report.to_string());
+    assert!(report.kills > 0, "nobody was killed\n{report}");
     assert!(report.problems.is_empty(), "{report}");
 }
