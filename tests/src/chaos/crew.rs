@@ -19,6 +19,8 @@ use crate::workplace::Workplace;
 /// A lease dies when it was not extended for 10 s, and is distrusted after 8. Whoever loses one must
 /// have been kept from extending it this long: frozen, or the store being away.
 const LEAST_PAUSE: Duration = Duration::from_secs(4);
+/// No freeze is longer.
+const LONGEST_FREEZE: Duration = Duration::from_secs(16);
 /// So many workers are always left to work.
 const ALWAYS_LEFT: usize = 2;
 /// How long one that was told to stop may take, its grace and its last settlements included.
@@ -245,7 +247,9 @@ impl Crew {
             return;
         }
         let Some(began) = member.running.remove(job) else { return };
-        let pause = member.frozen_between(began, at) + self.away.between(began, at);
+        // It may have been frozen between taking the job and telling that it begins.
+        let taken = began.checked_sub(LONGEST_FREEZE).unwrap_or(began);
+        let pause = member.frozen_between(taken, at) + self.away.between(taken, at);
         match kind {
             "lost" => {
                 self.deeds.lost.push(job.to_owned());

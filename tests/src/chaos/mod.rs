@@ -108,7 +108,8 @@ impl Plan {
         let watch = Watch::start(source, away.clone());
         let other = server.as_ref().filter(|_| self.others).map(|server| Other::start(&place, server.url(), self.seed));
         let crew = Crew::new(watch.deaths(), away.clone(), other.is_some());
-        let mut chaos = Chaos { dice: Dice::new(self.seed), crew, place: &place, server, restarts: 0 };
+        let mut chaos =
+            Chaos { began: Instant::now(), dice: Dice::new(self.seed), crew, place: &place, server, restarts: 0 };
         let pusher = Pusher::start(Arc::clone(&place), self.seed);
         chaos.start(self.workers);
         let began = Instant::now();
@@ -156,6 +157,7 @@ struct Run {
 
 /// The schedule.
 struct Chaos<'a> {
+    began: Instant,
     dice: Dice,
     crew: Crew,
     place: &'a Workplace,
@@ -178,8 +180,13 @@ impl Chaos<'_> {
         self.crew.attend();
         self.crew.fill(self.place, workers);
         let dice = &mut self.dice;
-        // In thousandths. One that is frozen amid a write keeps SQLite's lock, and nothing moves.
-        let long_freezes = if self.server.is_some() { 40 } else { 8 };
+        // In thousandths. One that is frozen amid a write keeps SQLite's lock, and nothing moves. On Redis
+        // many freeze at once for a while: few of those that wake still try to settle what they lost.
+        let long_freezes = match (&self.server, self.began.elapsed().as_secs() % 60) {
+            (Some(_), 40..) => 260,
+            (Some(_), _) => 40,
+            (None, _) => 8,
+        };
         match (dice.below(1_000), &self.server) {
             (0..600, _) => self.crew.kill_one(dice),
             (600..660, _) => self.crew.freeze_one(dice, false),
