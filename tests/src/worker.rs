@@ -143,7 +143,8 @@ impl Worker {
         }
     }
 
-    fn complaints(&self) -> String {
+    /// All that it has written to standard error so far.
+    pub fn complaints(&self) -> String {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -12,7 +12,8 @@ use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfi
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::worker::events::Events;
-use crate::worker::run::Worker;
+use crate::worker::outage::Outage;
+use crate::worker::run::{Until, Worker};
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +48,16 @@ pub struct Host {
 impl Host {
     /// Loads every plugin, then opens the store, creating a SQLite file that
     /// is not there. What of the store's settings endangers jobs is logged.
-    pub async fn open(config: Config) -> Result<Self, HostError> {
+    /// With `Until::Told` a Redis server that does not answer is waited for,
+    /// as a worker waits for one that goes away later.
+    pub async fn open(config: Config, until: Until) -> Result<Self, HostError> {
         let engine = engine(&config)?;
         let registry = Registry::load(&config, Some(&engine), Wanted::All).await?;
-        let store = open(&config.store, OpenOptions::default()).await?;
-        for warning in store.warnings().await? {
+        let (store, warnings) = match until {
+            Until::Told if config.store.starts_with("redis") => once_it_answers(&config.store).await,
+            _ => open_and_check(&config.store).await,
+        }?;
+        for warning in warnings {
             tracing::warn!("{warning}");
         }
         Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)) })
@@ -68,6 +74,31 @@ impl Host {
             concurrency: self.config.concurrency,
             grace: self.config.shutdown_grace,
             identity: identity(),
+        }
+    }
+}
+
+/// The store, and what of its settings endangers jobs.
+async fn open_and_check(address: &str) -> Result<(Arc<dyn Store>, Vec<String>), StoreError> {
+    let store = open(address, OpenOptions::default()).await?;
+    let warnings = store.warnings().await?;
+    Ok((store, warnings))
+}
+
+/// The same as soon as it answers. That it does not is logged once.
+async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>), StoreError> {
+    let outage = Outage::new(Events::default());
+    let mut tries = 0;
+    loop {
+        match open_and_check(address).await {
+            Err(error) if error.is_transient() => {
+                if tries == 0 {
+                    tracing::warn!("{error}; waiting for it");
+                }
+                tries += 1;
+                tokio::time::sleep(outage.pause(tries)).await;
+            }
+            opened => return opened,
         }
     }
 }

@@ -49,6 +49,6 @@ fn plans(arguments: &[String]) -> Option<Vec<Plan>> {
     let seed = seed.unwrap_or_else(some_seed);
     // Their losses come back late: too late for a short run.
     let others = others.unwrap_or(seconds >= 300);
-    let plan = |target| Plan { target, seed, lasts: Duration::from_secs(seconds), workers: 4, others };
+    let plan = |target| Plan { target, seed, lasts: Duration::from_secs(seconds), kills: 0, workers: 6, others };
     Some(targets.into_iter().map(plan).collect())
 }

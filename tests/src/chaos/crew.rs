@@ -1,62 +1,54 @@
-//! The worker processes of a chaos run: started, killed, frozen, told to stop,
-//! and replaced; and what their events tell about the jobs of those killed.
+//! The workers of a chaos run: started, killed, frozen, told to stop, and
+//! replaced; and what came of the jobs of each.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::Value;
+use nix::sys::signal::Signal;
 
+use super::away::Away;
 use super::dice::Dice;
-use crate::invocation::wait;
-use crate::process;
+use super::leases::Death;
+use super::member::{Member, Told};
+use super::others::SHARED;
 use crate::workplace::Workplace;
 
-/// Jobs that a worker runs at the same time.
-pub(crate) const CONCURRENCY: u64 = 4;
+/// A lease dies when it was not extended for 10 s, and is distrusted after 8. Whoever loses one must
+/// have been kept from extending it this long: frozen, or the store being away.
+const LEAST_PAUSE: Duration = Duration::from_secs(4);
+/// No freeze is longer.
+const LONGEST_FREEZE: Duration = Duration::from_secs(16);
+/// So many workers are always left to work.
+const ALWAYS_LEFT: usize = 2;
+/// How long one that was told to stop may take, its grace and its last settlements included.
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
 
 /// What was done to workers, and what came of it.
 #[derive(Default)]
 pub(crate) struct Deeds {
     /// SIGKILLs.
-    pub(crate) kills: u64,
-    /// SIGSTOPs shorter than a lease lives without being extended.
+    pub(crate) kills: u32,
+    /// Those of a worker that ran jobs.
+    pub(crate) kills_amid_jobs: u64,
+    /// SIGSTOPs much shorter than a lease lives without being extended.
     pub(crate) short_freezes: u64,
-    /// SIGSTOPs longer than that.
+    /// SIGSTOPs about as long as that, or longer.
     pub(crate) long_freezes: u64,
     /// SIGTERMs.
     pub(crate) stops: u64,
-    /// From a kill to the next start of a job that was running then.
-    pub(crate) recoveries: Vec<Duration>,
-    /// Attempts that told that their lease was lost.
-    pub(crate) lost_leases: u64,
+    /// From a kill to the next start of a job that was running then, its wait in the queue included.
+    pub(crate) restarts: Vec<Duration>,
+    /// Jobs that a worker had begun and had not told the end of when it died: its number, and `queue/id`.
+    pub(crate) cut_short: HashSet<(u64, String)>,
+    /// `queue/id` of each attempt that told that its lease was lost.
+    pub(crate) lost: Vec<String>,
+    /// And of each that told that it was handed back.
+    pub(crate) handed_back: Vec<String>,
     /// What a worker did that it must not do.
     pub(crate) problems: Vec<String>,
-}
-
-struct Member {
-    number: u64,
-    child: Child,
-    /// Whether it told that it takes jobs. Before that a signal may end it at once.
-    ready: bool,
-    /// Jobs that it told to have started and not to have ended.
-    running: HashSet<String>,
-    frozen_until: Option<Instant>,
-    /// Since when it was told to stop.
-    leaving_since: Option<Instant>,
-}
-
-struct Told {
-    by: u64,
-    at: Instant,
-    event: Value,
 }
 
 /// The workers. All are killed when it is dropped.
@@ -65,80 +57,76 @@ pub(crate) struct Crew {
     next_number: u64,
     sender: Sender<Told>,
     events: Receiver<Told>,
+    deaths: Sender<Death>,
+    away: Away,
+    /// Whether another program serves one of the queues, too.
+    others: bool,
     /// Jobs whose worker was killed, and when.
     awaited: HashMap<String, Instant>,
     pub(crate) deeds: Deeds,
 }
 
 impl Crew {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(deaths: Sender<Death>, away: Away, others: bool) -> Self {
         let (sender, events) = channel();
-        let awaited = HashMap::new();
-        Self { members: Vec::new(), next_number: 0, sender, events, awaited, deeds: Deeds::default() }
-    }
-
-    /// Starts one more worker, which need not take jobs yet.
-    pub(crate) fn start(&mut self, place: &Workplace) {
-        let number = self.next_number;
-        self.next_number += 1;
-        let concurrency = CONCURRENCY.to_string();
-        let mut command = place.jobhost(&["listen", "--json", "--concurrency", &concurrency]).into_command();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log(place));
-        let mut child = process::spawn(&mut command);
-        if let Some(stdout) = child.stdout.take() {
-            let sender = self.sender.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    // A killed worker's last line may be cut.
-                    let Ok(event) = serde_json::from_str(&line) else { continue };
-                    if sender.send(Told { by: number, at: Instant::now(), event }).is_err() {
-                        break;
-                    }
-                }
-            });
+        Self {
+            members: Vec::new(),
+            next_number: 0,
+            sender,
+            events,
+            deaths,
+            away,
+            others,
+            awaited: HashMap::new(),
+            deeds: Deeds::default(),
         }
-        let member =
-            Member { number, child, ready: false, running: HashSet::new(), frozen_until: None, leaving_since: None };
-        self.members.push(member);
     }
 
-    /// How many there are that were not told to stop and are not frozen.
-    pub(crate) fn staying(&self) -> u64 {
-        let stays = |member: &&Member| member.leaving_since.is_none() && member.frozen_until.is_none();
-        self.members.iter().filter(stays).count() as u64
+    /// Starts as many as it takes to have this many that stay and are awake.
+    pub(crate) fn fill(&mut self, place: &Workplace, workers: usize) {
+        let stays =
+            |member: &&Member| member.lives() && member.leaving_since.is_none() && member.frozen_until.is_none();
+        let staying = self.members.iter().filter(stays).count();
+        // Where a machine is slow to end them, it is not given more to do.
+        let room = (3 * workers).saturating_sub(self.members.len());
+        for _ in 0..workers.saturating_sub(staying).min(room) {
+            self.members.push(Member::start(place, self.next_number, self.sender.clone()));
+            self.next_number += 1;
+        }
     }
 
-    /// Kills one, whatever it does and whether or not it is about to stop. Most of the frozen are
-    /// spared: they are to wake up and find their leases lost.
+    /// How many take jobs.
+    pub(crate) fn working(&self) -> usize {
+        self.members.iter().filter(|member| member.works()).count()
+    }
+
+    /// Kills one, mostly one that runs jobs, whether or not it is about to stop; sometimes one that has
+    /// hardly begun, or is frozen. Most of the frozen are spared: they are to wake up and find their
+    /// leases lost.
     pub(crate) fn kill_one(&mut self, dice: &mut Dice) {
-        let spares = dice.percent(95);
-        let Some(at) = self.pick(dice, |member| !spares || member.frozen_until.is_none()) else { return };
-        self.hear();
-        let mut member = self.members.swap_remove(at);
-        process::signal(&member.child, Signal::SIGKILL);
-        let _ = member.child.wait();
+        let (seeks, spares) = (dice.percent(85), dice.percent(60));
+        let at = if seeks {
+            self.pick(dice, |member| member.frozen_until.is_none() && !member.running.is_empty())
+        } else {
+            self.pick(dice, |member| !spares || (member.frozen_until.is_none() && member.ready))
+        };
+        let Some(at) = at else { return };
+        self.members[at].kill();
         self.deeds.kills += 1;
-        let now = Instant::now();
-        self.awaited.extend(member.running.into_iter().map(|job| (job, now)));
     }
 
-    /// Freezes one for a while; [`Self::attend`] wakes it.
+    /// Freezes one for a while; [`Self::attend`] wakes it. For long only one that runs jobs: half of
+    /// these wake when others are likely to have just taken the jobs.
     pub(crate) fn freeze_one(&mut self, dice: &mut Dice, long: bool) {
-        let Some(at) = self.pick(dice, |member| member.frozen_until.is_none()) else { return };
-        let time = if long { dice.millis(11_000, 16_000) } else { dice.millis(50, 3_000) };
-        let member = &mut self.members[at];
-        process::signal(&member.child, Signal::SIGSTOP);
-        member.frozen_until = Some(Instant::now() + time);
-        // Whoever attends may himself be waiting for the lock that the frozen one holds.
-        if let Ok(pid) = i32::try_from(member.child.id()) {
-            thread::spawn(move || {
-                thread::sleep(time);
-                let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
-            });
-        }
+        let fits = |member: &Member| member.frozen_until.is_none() && !(long && member.running.is_empty());
+        let Some(at) = self.pick(dice, fits) else { return };
         if long {
+            let soon = dice.percent(50);
+            let time = if soon { dice.millis(8_000, 11_000) } else { dice.millis(11_000, 16_000) };
+            self.members[at].freeze(time);
             self.deeds.long_freezes += 1;
         } else {
+            self.members[at].freeze(dice.millis(50, 2_000));
             self.deeds.short_freezes += 1;
         }
     }
@@ -146,17 +134,17 @@ impl Crew {
     /// Tells one to stop; [`Self::attend`] sees that it does.
     pub(crate) fn stop_one(&mut self, dice: &mut Dice) {
         let Some(at) = self.pick(dice, |member| member.leaving_since.is_none()) else { return };
-        self.stop(at);
+        self.members[at].stop();
+        self.deeds.stops += 1;
     }
 
     /// Wakes all and tells all to stop, and waits until they have.
     pub(crate) fn dismiss(&mut self) {
-        for at in 0..self.members.len() {
-            if self.members[at].frozen_until.take().is_some() {
-                process::signal(&self.members[at].child, Signal::SIGCONT);
-            }
-            if self.members[at].leaving_since.is_none() {
-                self.stop(at);
+        for member in self.members.iter_mut().filter(|member| member.lives()) {
+            member.wake();
+            if member.leaving_since.is_none() {
+                member.stop();
+                self.deeds.stops += 1;
             }
         }
         while !self.members.is_empty() {
@@ -165,22 +153,27 @@ impl Crew {
         }
     }
 
-    /// Wakes those whose time has come, and looks after those that stop.
+    /// What was done; whoever watches the dead learns that no more will come.
+    pub(crate) fn end(self) -> Deeds {
+        self.deeds
+    }
+
+    /// Hears what was told, wakes those whose time has come, and looks after those that end.
     pub(crate) fn attend(&mut self) {
-        self.hear();
+        while let Ok(told) = self.events.try_recv() {
+            self.hear(told);
+        }
         let now = Instant::now();
         for member in &mut self.members {
-            if member.frozen_until.is_some_and(|until| until <= now) {
-                process::signal(&member.child, Signal::SIGCONT);
-                member.frozen_until = None;
-                // The time that it slept is none that it had to stop in.
-                member.leaving_since = member.leaving_since.map(|_| now);
+            if member.lives() && member.frozen_until.is_some_and(|until| until <= now) {
+                member.wake();
             }
         }
         let mut at = 0;
         while at < self.members.len() {
             if self.has_ended(at) {
-                self.members.swap_remove(at);
+                let member = self.members.swap_remove(at);
+                self.bury(&member);
             } else {
                 at += 1;
             }
@@ -189,76 +182,92 @@ impl Crew {
 
     fn has_ended(&mut self, at: usize) -> bool {
         let member = &mut self.members[at];
-        if let Ok(Some(status)) = member.child.try_wait() {
-            // One that has not begun may be ended by the signal, or give up on a Redis that is away.
-            let early = status.signal() == Some(Signal::SIGTERM as i32) || status.code() == Some(69);
-            let asked = member.leaving_since.is_some() && status.success();
-            if !asked && (member.ready || !early) {
-                let why = if member.leaving_since.is_some() { "was told to stop and" } else { "unasked" };
-                self.deeds.problems.push(format!("worker {} {why} ended with {status}", member.number));
-            }
-            return true;
-        }
-        let overdue = member.leaving_since.is_some_and(|since| since.elapsed() > Duration::from_secs(30));
-        if overdue && member.frozen_until.is_none() {
-            let text = format!("worker {} did not stop within 30 s", member.number);
+        let overdue = member.leaving_since.is_some_and(|since| since.elapsed() > STOPS_WITHIN);
+        if overdue && member.lives() && member.frozen_until.is_none() {
+            let text = format!("worker {} (pid {}) did not stop within 30 s", member.number, member.pid());
             self.deeds.problems.push(text);
-            let _ = wait(&mut member.child, Duration::ZERO);
+            member.kill();
+        }
+        let Some(status) = member.ended().filter(|_| member.silent) else { return false };
+        if member.killed.is_some() || (member.leaving_since.is_some() && status.success()) {
             return true;
         }
-        false
+        // One that has not begun may be ended by the signal.
+        let early = !member.ready && member.leaving_since.is_some() && status.signal() == Some(Signal::SIGTERM as i32);
+        if !early {
+            let why = if member.leaving_since.is_some() { "was told to stop and" } else { "unasked" };
+            let text = format!("worker {} (pid {}) {why} ended with {status}", member.number, member.pid());
+            self.deeds.problems.push(text);
+        }
+        true
     }
 
-    fn stop(&mut self, at: usize) {
-        process::signal(&self.members[at].child, Signal::SIGTERM);
-        self.members[at].leaving_since = Some(Instant::now());
-        self.deeds.stops += 1;
+    /// It is dead, and all that it told was heard.
+    fn bury(&mut self, member: &Member) {
+        let killed = member.killed.unwrap_or_else(Instant::now);
+        self.deeds.kills_amid_jobs += u64::from(member.killed.is_some() && !member.running.is_empty());
+        for job in member.running.keys() {
+            self.deeds.cut_short.insert((member.number, job.clone()));
+            if member.killed.is_some() {
+                self.awaited.insert(job.clone(), killed);
+            }
+        }
+        if member.killed.is_some() {
+            let death = Death { number: member.number, pid: member.pid(), at: killed };
+            self.deaths.send(death).expect("the watch is there");
+        }
     }
 
+    /// One of these, if enough others are left: nobody promises that jobs of the dead come back where
+    /// all are dead, as all would be on a machine that is too slow to replace them.
     fn pick(&self, dice: &mut Dice, whom: impl Fn(&Member) -> bool) -> Option<usize> {
-        let fit: Vec<_> = (0..self.members.len()).filter(|at| whom(&self.members[*at])).collect();
+        let all = self.working();
+        let spare = |member: &Member| all - usize::from(member.works()) >= ALWAYS_LEFT;
+        let fits = |at: &usize| self.members[*at].lives() && whom(&self.members[*at]) && spare(&self.members[*at]);
+        let fit: Vec<_> = (0..self.members.len()).filter(fits).collect();
         (!fit.is_empty()).then(|| fit[usize::try_from(dice.below(fit.len() as u64)).unwrap_or(0)])
     }
 
-    /// Takes in what the workers told.
-    fn hear(&mut self) {
-        while let Ok(told) = self.events.try_recv() {
-            let kind = told.event["event"].as_str().unwrap_or_default();
-            let member = self.members.iter_mut().find(|member| member.number == told.by);
-            let Some(job) = told.event["id"].as_str() else {
-                if let Some(member) = member {
-                    member.ready |= kind == "worker-started";
-                }
-                continue;
-            };
-            if kind == "started" {
-                // Told by the dead, it is from before its death.
-                let Some(member) = member else { continue };
-                member.running.insert(job.to_owned());
-                if let Some(killed) = self.awaited.remove(job) {
-                    self.deeds.recoveries.push(told.at.saturating_duration_since(killed));
-                }
-            } else if let Some(member) = member {
-                member.running.remove(job);
+    fn hear(&mut self, Told { by, at, event }: Told) {
+        let Some(member) = self.members.iter_mut().find(|member| member.number == by) else { return };
+        let Some(event) = event else {
+            member.silent = true;
+            return;
+        };
+        let kind = event["event"].as_str().unwrap_or_default();
+        let Some(job) = event["id"].as_str() else {
+            member.ready |= kind == "worker-started";
+            return;
+        };
+        if kind == "started" {
+            member.running.insert(job.to_owned(), at);
+            if let Some(killed) = self.awaited.remove(job) {
+                self.deeds.restarts.push(at.saturating_duration_since(killed));
             }
-            if kind == "lost" {
-                self.deeds.lost_leases += 1;
+            return;
+        }
+        let Some(began) = member.running.remove(job) else { return };
+        // It may have been frozen between taking the job and telling that it begins.
+        let taken = began.checked_sub(LONGEST_FREEZE).unwrap_or(began);
+        let pause = member.frozen_between(taken, at) + self.away.between(taken, at);
+        match kind {
+            "lost" => {
+                self.deeds.lost.push(job.to_owned());
+                // Another program takes over what it believes to be due.
+                let taken_over = self.others && job.starts_with(SHARED);
+                if pause < LEAST_PAUSE && !taken_over {
+                    let text = format!("worker {by} lost {job} although nothing kept it from extending its lease");
+                    self.deeds.problems.push(text);
+                }
             }
+            "handed-back" => {
+                self.deeds.handed_back.push(job.to_owned());
+                if pause < LEAST_PAUSE && member.leaving_since.is_none() {
+                    let text = format!("worker {by} handed {job} back although it was not told to stop");
+                    self.deeds.problems.push(text);
+                }
+            }
+            _ => {}
         }
     }
-}
-
-impl Drop for Crew {
-    fn drop(&mut self) {
-        for member in &mut self.members {
-            let _ = member.child.kill();
-            let _ = member.child.wait();
-        }
-    }
-}
-
-/// What all workers complain about goes into one file.
-fn log(place: &Workplace) -> Stdio {
-    let file = OpenOptions::new().append(true).create(true).open(place.path("workers.log"));
-    file.map_or_else(|_| Stdio::null(), |file: File| Stdio::from(file))
 }

@@ -26,25 +26,27 @@ pub(crate) struct Other {
 }
 
 /// What it did.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Deaths {
     /// Jobs that it settled.
     pub(crate) settled: u64,
     /// Times that it died between two commands, or that Redis went away.
-    pub(crate) deaths: u64,
+    pub(crate) times: u64,
+    /// Jobs that it ran or may have settled by half when it died: `queue/id`.
+    pub(crate) cut_short: Vec<String>,
 }
 
 impl Other {
-    pub(crate) fn start(place: &Workplace, seed: u64) -> Self {
+    pub(crate) fn start(place: &Workplace, url: &str, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let client = redis::Client::open(place.server().url()).expect("the address is right");
+        let client = redis::Client::open(url).expect("the address is right");
         let (folder, stopped) = (place.path(""), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             let (mut dice, mut deaths) = (Dice::new(seed), Deaths::default());
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok(connection) = client.get_connection_with_timeout(Duration::from_secs(1)) {
                     let life = Life { connection, dice: &mut dice, folder: &folder, stopped: &stopped };
-                    deaths.deaths += u64::from(life.live(&mut deaths.settled).is_err());
+                    deaths.times += u64::from(life.live(&mut deaths).is_err());
                 }
                 thread::sleep(dice.millis(20, 200));
             }
@@ -71,25 +73,39 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    fn live(mut self, settled: &mut u64) -> Result<(), Died> {
+    fn live(mut self, deaths: &mut Deaths) -> Result<(), Died> {
         while !self.stopped.load(Ordering::Relaxed) {
             self.move_due()?;
             let Some(id) = self.command::<Option<String>>(&["RPOP", &key("waiting")])? else {
                 thread::sleep(Duration::from_millis(50));
                 continue;
             };
-            let Some(message) = self.command::<Option<String>>(&["HGET", &key("messages"), &id])? else { continue };
-            let (ttr, body) = message.split_once(';').ok_or(Died)?;
-            let until = self.now()? + ttr.parse::<u64>().map_err(|_| Died)?;
-            self.command::<()>(&["ZADD", &key("reserved"), &until.to_string(), &id])?;
-            self.command::<()>(&["HINCRBY", &key("attempts"), &id, "1"])?;
-            execute(self.folder, body);
-            self.command::<()>(&["ZREM", &key("reserved"), &id])?;
-            self.command::<()>(&["HDEL", &key("attempts"), &id])?;
-            self.command::<()>(&["HDEL", &key("messages"), &id])?;
-            *settled += 1;
+            let done = self.serve(&id);
+            match done {
+                Ok(settled) => deaths.settled += u64::from(settled),
+                Err(died) => {
+                    deaths.cut_short.push(format!("{SHARED}/{id}"));
+                    return Err(died);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Runs one job that it has taken; whether there was one.
+    fn serve(&mut self, id: &str) -> Result<bool, Died> {
+        let Some(message) = self.command::<Option<String>>(&["HGET", &key("messages"), id])? else {
+            return Ok(false);
+        };
+        let (ttr, body) = message.split_once(';').ok_or(Died)?;
+        let until = self.now()? + ttr.parse::<u64>().map_err(|_| Died)?;
+        self.command::<()>(&["ZADD", &key("reserved"), &until.to_string(), id])?;
+        self.command::<()>(&["HINCRBY", &key("attempts"), id, "1"])?;
+        execute(self.folder, id, body);
+        self.command::<()>(&["ZREM", &key("reserved"), id])?;
+        self.command::<()>(&["HDEL", &key("attempts"), id])?;
+        self.command::<()>(&["HDEL", &key("messages"), id])?;
+        Ok(true)
     }
 
     fn move_due(&mut self) -> Result<(), Died> {
@@ -128,16 +144,16 @@ impl Life<'_> {
 }
 
 /// Does what the guest does, without its failures and follow-ups.
-fn execute(folder: &Path, body: &str) {
+fn execute(folder: &Path, id: &str, body: &str) {
     let job: Value = serde_json::from_str(body).expect("the job is JSON");
     let mark = job["mark"].as_str().expect("the job names its mark").trim_start_matches('/');
     let leave = |line: &[u8]| {
         let file = OpenOptions::new().append(true).create(true).open(folder.join(mark));
         file.and_then(|mut file| file.write_all(line)).expect("marks can be left");
     };
-    leave(b"begun 0\n");
+    leave(format!("begun 0 {id}\n").as_bytes());
     thread::sleep(Duration::from_millis(job["ms"].as_u64().unwrap_or(0)));
-    leave(b"ended 0\n");
+    leave(format!("ended 0 {id}\n").as_bytes());
 }
 
 fn key(name: &str) -> String {

@@ -132,6 +132,20 @@ fn listen_waits_for_a_redis_server_that_went_away_and_goes_on() {
 }
 
 #[test]
+fn listen_waits_for_a_redis_server_that_is_not_there_yet() {
+    let mut place = Workplace::durable_redis();
+    one_guest(&place, "echo", "", "");
+    place.push("work", "X", "{}");
+    place.server_mut().kill();
+    let mut worker = place.jobhost(&["listen", "--json"]).start();
+    let waits = || worker.complaints().contains("waiting for it").then_some(()).ok_or_else(|| worker.complaints());
+    jobhost_tests::wait_until("the complaint", Duration::from_secs(30), waits);
+    place.server_mut().restart();
+    worker.wait_for_job("done", "work/1");
+    worker.stop();
+}
+
+#[test]
 fn a_worker_that_is_told_to_stop_while_its_server_is_away_stops() {
     let mut place = Workplace::durable_redis();
     one_guest(&place, "echo", "", "");

@@ -35,7 +35,7 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     let queues: Vec<String> =
         ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
     let host = tokio::select! {
-        opened = Host::open(config) => opened?,
+        opened = Host::open(config, until) => opened?,
         _ = signals.next() => return Ok(Exit::Success),
     };
     if host.registry.load().plugins().is_empty() {

@@ -9,7 +9,7 @@ pub mod run;
 mod duties;
 mod execute;
 mod lease;
-mod outage;
+pub(crate) mod outage;
 mod settle;
 mod slot;
 mod sweep;

@@ -1,6 +1,6 @@
-//! Leaves a line in the file `mark` when it begins and one when it ends well, so that every execution can be counted
-//! from outside. Between the two it pushes `after` to the queue `next` if that is named, takes `ms` milliseconds, and
-//! fails until attempt `good`.
+//! Leaves a line in the file `mark` when it begins and one when it ends well, each with its attempt and id, so that
+//! every execution can be counted from outside. Between the two it pushes `after` to the queue `next` if that is named,
+//! takes `ms` milliseconds, and fails until attempt `good`.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -31,7 +31,7 @@ guest::handler!(|job| {
 fn leave(job: &Job, what: &str) -> Result<(), JobError> {
     let path = guest::text(job, "mark");
     let file = OpenOptions::new().append(true).create(true).open(path);
-    let line = format!("{what} {}\n", job.attempt);
+    let line = format!("{what} {} {}\n", job.attempt, job.id);
     file.and_then(|mut file| file.write_all(line.as_bytes()))
         .map_err(|error| guest::refused(&error))
 }
