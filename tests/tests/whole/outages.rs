@@ -254,11 +254,14 @@ fn a_job_that_runs_while_its_server_forgets_everything_settles_nothing_and_its_w
 }
 
 #[test]
-fn a_server_that_is_absent_is_told_by_every_command() {
+fn a_server_that_is_absent_is_told_by_every_command_that_does_not_wait_for_it() {
     let mut place = Workplace::durable_redis();
     marked_jobs(&place);
     place.server_mut().kill();
-    for command in [&["push", "X", "--queue", "work"][..], &["info"], &["run"], &["listen"], &["status", "work/1"]] {
+    // `listen` waits for it instead.
+    for command in
+        [&["push", "X", "--queue", "work"][..], &["info"], &["run"], &["status", "work/1"], &["failed", "list"]]
+    {
         place.jobhost(command).run().exits_with(69).complains_clearly(&[&place.server().address(), "refused"]);
     }
 }
