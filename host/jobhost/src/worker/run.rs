@@ -187,8 +187,12 @@ async fn take_jobs(
             _ = stopped.wait_for(|stop| *stop) => return Ok(()),
             slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
         };
-        // What runs now may push more; what has ended has already done so.
-        let running = slots.available_permits() + 1 < concurrency as usize;
+        if until == Until::Empty {
+            all_usable(sources)?;
+        }
+        // What runs now may push more; what has ended has already done so. A job
+        // whose end cannot be stored has left its slot, but not its lease.
+        let running = shared.leases.len() > 0;
         while attempts.try_join_next().is_some() {}
         sources.rotate_left(1.min(sources.len()));
         let look = Look { shared, outage, slots: &slots, until, stop };
@@ -205,6 +209,12 @@ async fn take_jobs(
     }
 }
 
+/// An error if the end of a job of one of the queues cannot be stored.
+fn all_usable(sources: &[Source]) -> Result<(), WorkerError> {
+    let broken = sources.iter().find_map(|source| Some((source.name.clone(), source.unusable()?)));
+    broken.map_or(Ok(()), |(queue, reason)| Err(WorkerError::Queue { queue, reason }))
+}
+
 /// One look at each queue that is worth it; returns how many jobs were taken.
 async fn look_at_all(
     look: Look<'_>,
@@ -217,11 +227,6 @@ async fn look_at_all(
     for (index, source) in sources.iter_mut().enumerate() {
         if *look.stop.borrow() {
             break;
-        }
-        if look.until == Until::Empty
-            && let Some(reason) = source.unusable()
-        {
-            return Err(WorkerError::Queue { queue: source.name.clone(), reason });
         }
         if !source.is_ready() && look.until == Until::Told {
             continue;
@@ -296,15 +301,16 @@ async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
     if let Some(progress) = holding.take_progress() {
         bring_one(&*shared.store, holding, progress).await;
     }
-    settle(shared, &mut attempt, settlement).await;
+    settle(&taken, &mut attempt, settlement).await;
 }
 
 /// Settles. A job that is done but whose follow-ups the store refuses has
 /// failed, which is settled anew. Of one that had failed before only the
 /// follow-ups are given up: its cause is worth more than they are.
-async fn settle(shared: &Shared, attempt: &mut Attempt, mut settlement: Settlement) {
+async fn settle(taken: &TakenSlot, attempt: &mut Attempt, mut settlement: Settlement) {
+    let shared = &taken.shared;
     loop {
-        match shared.settler.settle(settlement.clone()).await {
+        match shared.settler.settle(settlement.clone(), || taken.leave()).await {
             None => return,
             Some(Settled::Yes(_)) => {
                 let event = event_of(attempt.subject(), settlement, attempt.reason());

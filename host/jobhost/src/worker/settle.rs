@@ -33,19 +33,30 @@ struct Finished {
     token: Token,
     /// Why the store could not take it.
     stuck: Option<String>,
+    /// Who is told, once, when it cannot and its queue is out of use.
+    held_up: Option<oneshot::Sender<()>>,
 }
 
 impl Settler {
     /// Settles; returns when the store has answered, however long that takes.
-    /// `None` when the worker ends before.
-    pub(crate) async fn settle(&self, settlement: Settlement) -> Option<Settled> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Finished { settlement, answer, token: Token::random(), stuck: None }).ok()?;
+    /// `None` when the worker ends before. Calls `held_up` if the store does
+    /// not take the settlement, when nothing more is taken from its queue.
+    pub(crate) async fn settle(&self, settlement: Settlement, held_up: impl FnOnce()) -> Option<Settled> {
+        let (answer, mut answered) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let finished = Finished { settlement, answer, token: Token::random(), stuck: None, held_up: Some(tell) };
+        self.0.send(finished).ok()?;
+        tokio::select! {
+            biased;
+            settled = &mut answered => return settled.ok(),
+            Ok(()) = told => held_up(),
+        }
         answered.await.ok()
     }
 
-    /// A settler and the task that serves it. The queue is as long as there
-    /// are worker slots: a slot is free only after its settlement.
+    /// A settler and the task that serves it. The queue is bounded
+    /// by the worker's slots: a job is in one until it is settled or held up,
+    /// and while one is held up no other is taken from its queue.
     pub(crate) fn new(store: Arc<dyn Store>, outage: Outage, unusable: Unusable) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), serve(store, outage, unusable, receiver))
@@ -78,6 +89,10 @@ async fn serve(
             }
         }
         unusable.are(reasons(&stuck));
+        // After that: a slot that is freed before would take another job of the queue.
+        for tell in stuck.iter_mut().filter_map(|one| one.held_up.take()) {
+            let _ = tell.send(());
+        }
     }
 }
 
@@ -197,7 +212,7 @@ mod tests {
             follow_ups: vec![FollowUp { channel, job: NewJob::new(vec![b' '; bytes], 1) }],
             retain: Retain { done: Duration::ZERO, failed: Duration::ZERO, output: 0 },
         };
-        Finished { settlement, answer: oneshot::channel().0, token: Token::random(), stuck: None }
+        Finished { settlement, answer: oneshot::channel().0, token: Token::random(), stuck: None, held_up: None }
     }
 
     #[test]

@@ -243,6 +243,44 @@ async fn run_ends_with_an_error_when_the_end_of_a_job_cannot_be_stored() {
 }
 
 #[tokio::test]
+async fn run_ends_with_an_error_when_jobs_whose_end_cannot_be_stored_are_in_all_slots() {
+    let stage = Stage::new("\n[queues.other]").await;
+    stage.store.spoils(Some(stage.channel()));
+    for _ in 0..2 {
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    }
+    let (_stop, told) = watch::channel(false);
+    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let said = end_of(tokio::spawn(worker.run(Until::Empty, told))).await;
+    assert!(said.contains("queue `q` is not served") && said.contains("job 1"), "{said}");
+}
+
+#[tokio::test]
+async fn jobs_whose_end_cannot_be_stored_leave_their_slots_to_other_queues_and_keep_their_leases() {
+    let stage = Stage::new("\n[queues.other]").await;
+    let other = &stage.config.queues.iter().find(|queue| queue.name == "other").unwrap().channel;
+    stage.store.spoils(Some(stage.channel()));
+    for _ in 0..3 {
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    }
+    let (stop, told) = watch::channel(false);
+    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let working = tokio::spawn(worker.run(Until::Told, told));
+    stage.store.called("settle", 1).await;
+    let jobs = [NewJob::new(r#"{"class":"Nobody"}"#, 10), NewJob::new(r#"{"class":"Nobody"}"#, 10)];
+    stage.store.push(other, Token::random(), None, &jobs).await.unwrap();
+    stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 2).await;
+    assert_eq!(stage.store.counts(other).await.unwrap().failed, 2);
+    let counts = stage.store.counts(stage.channel()).await.unwrap();
+    assert_eq!((counts.reserved, counts.waiting), (1, 2), "no more is taken from it");
+    stage.store.spoils(None);
+    stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 5).await;
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::Started(_))), 5, "each once");
+    stop.send(true).unwrap();
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn jobs_that_a_look_at_the_queue_reclaims_are_told_as_those_of_a_sweep() {
     let stage = Stage::new("").await;
     stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
