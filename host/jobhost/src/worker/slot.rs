@@ -2,6 +2,7 @@
 //! holds while it is in one.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jobhost_queue::Reserved;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -39,8 +40,14 @@ pub(super) struct TakenSlot {
 }
 
 impl TakenSlot {
-    pub(super) fn new(shared: Arc<Shared>, reserved: &Reserved, slot: OwnedSemaphorePermit) -> Self {
-        let holding = shared.leases.keep(&reserved.lease);
+    /// `asked_at` is when the call began that took it, by `boot_time`.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        reserved: &Reserved,
+        asked_at: Duration,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        let holding = shared.leases.keep(&reserved.lease, asked_at);
         Self { shared, holding, slot: Mutex::new(Some(slot)) }
     }
 

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use jobhost_queue::{Channel, Clock, ManualClock, NewJob, OpenOptions, ReserveOptions, Token, open};
 
+use tokio::time::timeout;
+
 use super::*;
 use crate::config::{Config, Request, load};
 use crate::registry::Wanted;
@@ -150,10 +152,11 @@ async fn a_panic_gives_back_the_slot_and_the_lease() {
         settler,
         suspects: Suspects::default(),
         bell: Arc::default(),
+        stop: watch::channel(false).1,
     });
     let slots = Arc::new(Semaphore::new(1));
     let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
-    let taken = TakenSlot::new(Arc::clone(&shared), &reservation.jobs[0], slot);
+    let taken = TakenSlot::new(Arc::clone(&shared), &reservation.jobs[0], Duration::ZERO, slot);
     assert_eq!((shared.leases.len(), slots.available_permits()), (1, 0));
     let panicked = tokio::spawn(async move {
         let _taken = taken;
@@ -278,6 +281,20 @@ async fn jobs_whose_end_cannot_be_stored_leave_their_slots_to_other_queues_and_k
     assert_eq!(stage.heard.count(|event| matches!(event, Event::Started(_))), 5, "each once");
     stop.send(true).unwrap();
     timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_says_so_while_its_store_does_not_answer() {
+    let stage = Stage::new("").await;
+    stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    stage.store.breaks("reserve", Fault::Hangs);
+    let (stop, working) = stage.listen().await;
+    stage.store.called("reserve", 1).await;
+    stop.send(true).unwrap();
+    stage.heard.wait_for(|event| matches!(event, Event::WorkerStopping { .. }), 1).await;
+    stage.store.mend("reserve");
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopping { .. })), 1);
 }
 
 #[tokio::test]
