@@ -124,7 +124,7 @@ mod tests {
             plugin: "p".into(),
             pusher: Arc::new(Pusher::new(Arc::new(ArcSwap::from_pointee(registry)))),
             store: store.clone(),
-            holding: Leases::default().keep(&held.lease),
+            holding: Leases::default().keep(&held.lease, Duration::ZERO),
             staged: Mutex::default(),
         };
         let draft = || JobDraft {

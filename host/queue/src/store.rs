@@ -1,12 +1,13 @@
 //! The contract of a store: what Redis and SQLite both promise.
 //!
 //! Every call takes effect whole or not at all, but for `prune_failed` and
-//! `clear`, which may be long and then work in steps. Every call answers
-//! within 30 s, be it that the store is not available. A call that takes a
-//! [`Token`] may be sent again with the same token and arguments after an
-//! error that [`StoreError::is_transient`] calls transient: within 10 minutes
-//! the repeat changes nothing and returns what the first one did. All times
-//! are the store's ([`crate::Clock`]). `conformance` is this contract as tests.
+//! `clear`, which may be long and then work in steps. Every other call, and
+//! every step of those, answers within 30 s, be it that the store is not
+//! available. A call that takes a [`Token`] may be sent again with the same
+//! token and arguments after an error that [`StoreError::is_transient`] calls
+//! transient: within 10 minutes the repeat changes nothing, but for leases that
+//! `reserve` gave, and returns what the first one did. All times are the
+//! store's ([`crate::Clock`]). `conformance` is this contract as tests.
 
 use std::time::Duration;
 
@@ -64,7 +65,10 @@ pub trait Store: Send + Sync + 'static {
     /// attempts. First moves what is due, delayed jobs and the expired
     /// reservations of PHP workers included. Of jobs with a crash behind them
     /// it takes at most one, and none unless `options.suspects`; the others
-    /// stay where they are. Stops early once the bodies have 16 MiB.
+    /// stay where they are. Stops early once the bodies have 4 MiB.
+    ///
+    /// A repeat holds the leases that the first gave from then on, as if it
+    /// had extended them.
     ///
     /// A reserve that took nothing is not remembered: a repeat with its token
     /// may take what has come since, and is then the call that is. That is

@@ -19,7 +19,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// Something that runs for as long as the worker has ended: a bug.
-    #[error("the worker cannot go on without {duty}, which has panicked: {reason}")]
+    #[error("the worker cannot go on without {duty}, which has ended: {reason}")]
     Duty {
         /// What nobody did any more.
         duty: String,

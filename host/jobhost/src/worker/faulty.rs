@@ -32,12 +32,13 @@ pub(crate) struct Faulty {
     calls: watch::Sender<HashMap<&'static str, u32>>,
     /// A fault that passes with its first call.
     once: Mutex<Option<&'static str>>,
+    spoiled: Mutex<Option<Channel>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         let (faults, calls) = (watch::channel(HashMap::new()).0, watch::channel(HashMap::new()).0);
-        Self { inner, faults, calls, once: Mutex::default() }
+        Self { inner, faults, calls, once: Mutex::default(), spoiled: Mutex::default() }
     }
 
     pub(crate) fn breaks(&self, verb: &'static str, fault: Fault) {
@@ -49,6 +50,11 @@ impl Faulty {
     pub(crate) fn breaks_once(&self, verb: &'static str, fault: Fault) {
         *self.once.lock().unwrap() = Some(verb);
         self.breaks(verb, fault);
+    }
+
+    /// Settles nothing in this channel any more, and all else as ever.
+    pub(crate) fn spoils(&self, channel: Option<&Channel>) {
+        *self.spoiled.lock().unwrap() = channel.cloned();
     }
 
     pub(crate) fn mend(&self, verb: &'static str) {
@@ -82,17 +88,17 @@ impl Faulty {
                 let _ = faults.wait_for(|faults| !faults.contains_key(verb)).await;
                 call.await
             }
-            Some(Fault::Corrupt) => Err(StoreError::Corrupt {
-                store: "faulty".into(),
-                place: "a key".into(),
-                reason: "planned; delete it".into(),
-            }),
+            Some(Fault::Corrupt) => Err(corrupt()),
             Some(Fault::LosesItsReply) => {
                 call.await?;
                 Err(StoreError::Unavailable { store: "faulty".into(), reason: "planned".into() })
             }
         }
     }
+}
+
+fn corrupt() -> StoreError {
+    StoreError::Corrupt { store: "faulty".into(), place: "a key".into(), reason: "planned; delete it".into() }
 }
 
 #[async_trait]
@@ -129,7 +135,14 @@ impl Store for Faulty {
     }
 
     async fn settle(&self, token: Token, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
-        self.through("settle", self.inner.settle(token, batch)).await
+        let spoiled = self.spoiled.lock().unwrap().clone();
+        let call = async {
+            if batch.first().is_some_and(|one| Some(&one.lease.channel) == spoiled.as_ref()) {
+                return Err(corrupt());
+            }
+            self.inner.settle(token, batch).await
+        };
+        self.through("settle", call).await
     }
 
     async fn extend(&self, leases: &[Lease], stopping: bool) -> Result<Vec<Held>, StoreError> {

@@ -47,13 +47,14 @@ impl Holding {
 }
 
 impl Leases {
-    /// Starts to keep a lease that was just given.
-    pub(crate) fn keep(&self, lease: &Lease) -> Arc<Holding> {
+    /// Starts to keep a lease that was given by a call which began then, by
+    /// [`boot_time`].
+    pub(crate) fn keep(&self, lease: &Lease, asked_at: Duration) -> Arc<Holding> {
         let holding = Arc::new(Holding {
             lease: lease.clone(),
             interrupt: Interrupt::default(),
             progress: Mutex::default(),
-            extended: Mutex::new(boot_time()),
+            extended: Mutex::new(asked_at),
         });
         lock(&self.0).insert(lease.clone(), Arc::clone(&holding));
         holding
@@ -116,6 +117,7 @@ impl Leases {
                     // With long jobs in all slots nobody else talks to the store.
                     Err(error) if error.is_transient() => outage.begins(Purpose::Extend, &error),
                     Err(error) => {
+                        outage.is_over(Purpose::Extend);
                         let news = Some(error.to_string());
                         if told.insert(channel.clone(), error.to_string()) != news {
                             tracing::warn!(%channel, %error, "leases could not be extended");
@@ -191,7 +193,7 @@ pub(crate) async fn keep_leases(
 }
 
 /// Time since the machine started, suspend included.
-fn boot_time() -> Duration {
+pub(crate) fn boot_time() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 

@@ -12,6 +12,7 @@ mod lease;
 pub(crate) mod outage;
 mod settle;
 mod slot;
+mod stop;
 mod sweep;
 mod take;
 mod unusable;

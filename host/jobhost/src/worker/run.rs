@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use jobhost_queue::{Reserved, Settled, Settlement, Store, Verdict};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::sleep_until;
 
 use super::duties::Duties;
 use super::error::WorkerError;
@@ -16,8 +16,9 @@ use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
 use super::lease::{Leases, bring_one, keep_leases};
 use super::outage::Outage;
-use super::settle::{LAST_SETTLEMENTS, Settler};
+use super::settle::Settler;
 use super::slot::{TakenSlot, claim, share};
+use super::stop::Stop;
 use super::sweep::sweep;
 use super::take::{Source, Suspects, Taken};
 use super::unusable::Unusable;
@@ -59,13 +60,15 @@ pub(super) struct Shared {
     store: Arc<dyn Store>,
     registry: Arc<ArcSwap<Registry>>,
     pusher: Arc<Pusher>,
-    events: Events,
+    pub(super) events: Events,
     identity: String,
     pub(super) leases: Leases,
     settler: Settler,
     pub(super) suspects: Suspects,
     /// Rung when a job may wait, or one has ended.
     pub(super) bell: Arc<Notify>,
+    /// Turns true when no more is to be taken.
+    stop: watch::Receiver<bool>,
 }
 
 impl Worker {
@@ -83,6 +86,7 @@ impl Worker {
         let bell = Arc::<Notify>::default();
         let unusable = Unusable::new(Arc::clone(&bell));
         let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone(), unusable.clone());
+        let (tell_takers, told) = watch::channel(false);
         let shared = Arc::new(Shared {
             store: self.store,
             registry: self.registry,
@@ -93,6 +97,7 @@ impl Worker {
             settler,
             suspects: Suspects::default(),
             bell,
+            stop: told,
         });
         let mut sources = sources(&shared, &self.queues, &unusable);
         let (tell_stopping, stopping) = watch::channel(false);
@@ -100,17 +105,16 @@ impl Worker {
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        let (tell_takers, told) = watch::channel(false);
-        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &told), &mut attempts);
-        let (taken, mut broken) = until_broken(taking, &mut duties, stop, &tell_takers).await;
-        if *told.borrow() || taken.is_err() {
-            // The death of a worker that is broken does count: a job that breaks each of them must not do so for ever.
-            let grace = if broken.is_none() { self.grace } else { Duration::ZERO };
-            let _ = tell_stopping.send(broken.is_none());
-            shared.events.tell(&Event::WorkerStopping { grace });
-            drain(&shared, &mut attempts, (&mut duties, &mut broken), grace).await;
+        let mut stopping = Stop::new(&shared, self.grace, tell_takers, tell_stopping);
+        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until), &mut attempts);
+        let taken = stopping.take_until(taking, &mut duties, stop).await;
+        if taken.is_err() && !stopping.has_begun() {
+            stopping.begin();
         }
-        broken = broken.or_else(|| duties.broken_already());
+        if stopping.has_begun() {
+            stopping.drain(&mut attempts, &mut duties).await;
+        }
+        let broken = stopping.broken.take().or_else(|| duties.broken_already());
         duties.end().await;
         shared.events.tell(&Event::WorkerStopped { elapsed: began.elapsed() });
         broken.map_or(taken, Err)
@@ -149,49 +153,31 @@ fn duties(
     duties
 }
 
-/// Takes jobs until that ends by itself, or because of `stop`, or because a
-/// duty is broken. The takers are told, not dropped: a reserve that is under
-/// way is never given up, its jobs would be nobody's.
-async fn until_broken(
-    taking: impl Future<Output = Result<(), WorkerError>>,
-    duties: &mut Duties,
-    mut stop: watch::Receiver<bool>,
-    tell_takers: &watch::Sender<bool>,
-) -> (Result<(), WorkerError>, Option<WorkerError>) {
-    let mut broken = None;
-    tokio::pin!(taking);
-    loop {
-        tokio::select! {
-            biased;
-            found = duties.broken(), if broken.is_none() => broken = Some(found),
-            _ = stop.wait_for(|stop| *stop), if !*tell_takers.borrow() => {}
-            taken = &mut taking => return (taken, broken),
-        }
-        tell_takers.send_replace(true);
-    }
-}
-
 /// Fills free slots until there is nothing more to do, or `stop`.
 async fn take_jobs(
     shared: &Arc<Shared>,
     sources: &mut [Source],
     outage: &Outage,
-    (concurrency, until, stop): (u32, Until, &watch::Receiver<bool>),
+    (concurrency, until): (u32, Until),
     attempts: &mut JoinSet<()>,
 ) -> Result<(), WorkerError> {
     let slots = Arc::new(Semaphore::new(concurrency as usize));
-    let mut stopped = stop.clone();
+    let mut stopped = shared.stop.clone();
     loop {
         let slot = tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => return Ok(()),
             slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
         };
-        // What runs now may push more; what has ended has already done so.
-        let running = slots.available_permits() + 1 < concurrency as usize;
+        if until == Until::Empty {
+            all_usable(sources)?;
+        }
+        // What runs now may push more; what has ended has already done so. A job
+        // whose end cannot be stored has left its slot, but not its lease.
+        let running = shared.leases.len() > 0;
         while attempts.try_join_next().is_some() {}
         sources.rotate_left(1.min(sources.len()));
-        let look = Look { shared, outage, slots: &slots, until, stop };
+        let look = Look { shared, outage, slots: &slots, until };
         let taken = look_at_all(look, sources, slot, attempts).await?;
         if taken == 0 {
             if until == Until::Empty && !running {
@@ -205,6 +191,12 @@ async fn take_jobs(
     }
 }
 
+/// An error if the end of a job of one of the queues cannot be stored.
+fn all_usable(sources: &[Source]) -> Result<(), WorkerError> {
+    let broken = sources.iter().find_map(|source| Some((source.name.clone(), source.unusable()?)));
+    broken.map_or(Ok(()), |(queue, reason)| Err(WorkerError::Queue { queue, reason }))
+}
+
 /// One look at each queue that is worth it; returns how many jobs were taken.
 async fn look_at_all(
     look: Look<'_>,
@@ -215,13 +207,8 @@ async fn look_at_all(
     let mut taken = 0;
     let count = sources.len();
     for (index, source) in sources.iter_mut().enumerate() {
-        if *look.stop.borrow() {
+        if *look.shared.stop.borrow() {
             break;
-        }
-        if look.until == Until::Empty
-            && let Some(reason) = source.unusable()
-        {
-            return Err(WorkerError::Queue { queue: source.name.clone(), reason });
         }
         if !source.is_ready() && look.until == Until::Told {
             continue;
@@ -233,8 +220,8 @@ async fn look_at_all(
         }
         let limit = u32::try_from(slots.len()).unwrap_or(1);
         let shared = look.shared;
-        let Taken { jobs, reclaimed } =
-            match source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop)).await {
+        let Taken { jobs, reclaimed, asked_at } =
+            match source.take(&*shared.store, look.outage, &shared.identity, (limit, &look.shared.stop)).await {
                 Ok(taken) => taken,
                 Err(error) if look.until == Until::Empty => return Err(error.into()),
                 Err(error) => {
@@ -250,7 +237,7 @@ async fn look_at_all(
         taken += jobs.len();
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
-                let slot = TakenSlot::new(Arc::clone(shared), &reserved, slot);
+                let slot = TakenSlot::new(Arc::clone(shared), &reserved, asked_at, slot);
                 attempts.spawn(attempt(slot, source.name.clone(), reserved));
             }
         }
@@ -266,7 +253,6 @@ struct Look<'a> {
     outage: &'a Outage,
     slots: &'a Arc<Semaphore>,
     until: Until,
-    stop: &'a watch::Receiver<bool>,
 }
 
 /// Until a bell rings or a delayed job is due.
@@ -293,18 +279,22 @@ async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
     };
     let mut attempt = Attempt::new(scope, registry, queue, reserved, &shared.identity);
     let settlement = attempt.execute(|subject| shared.events.tell(&Event::Started(subject))).await;
-    if let Some(progress) = holding.take_progress() {
+    // A worker that stops has no time for what the settlement tells better.
+    if let Some(progress) = holding.take_progress()
+        && !*shared.stop.borrow()
+    {
         bring_one(&*shared.store, holding, progress).await;
     }
-    settle(shared, &mut attempt, settlement).await;
+    settle(&taken, &mut attempt, settlement).await;
 }
 
 /// Settles. A job that is done but whose follow-ups the store refuses has
 /// failed, which is settled anew. Of one that had failed before only the
 /// follow-ups are given up: its cause is worth more than they are.
-async fn settle(shared: &Shared, attempt: &mut Attempt, mut settlement: Settlement) {
+async fn settle(taken: &TakenSlot, attempt: &mut Attempt, mut settlement: Settlement) {
+    let shared = &taken.shared;
     loop {
-        match shared.settler.settle(settlement.clone()).await {
+        match shared.settler.settle(settlement.clone(), || taken.leave()).await {
             None => return,
             Some(Settled::Yes(_)) => {
                 let event = event_of(attempt.subject(), settlement, attempt.reason());
@@ -336,34 +326,6 @@ fn event_of(job: Subject, settlement: Settlement, reason: &str) -> Event {
         Verdict::Postponed { delay } => Event::Postponed { job, delay, reason: reason.to_owned() },
         Verdict::HandedBack => Event::HandedBack(job),
     }
-}
-
-/// Lets running attempts end within the grace, then has the rest handed back.
-/// A duty that breaks meanwhile ends the grace.
-async fn drain(
-    shared: &Shared,
-    attempts: &mut JoinSet<()>,
-    (duties, broken): (&mut Duties, &mut Option<WorkerError>),
-    grace: Duration,
-) {
-    shared.leases.grace_ends_in(grace);
-    tokio::select! {
-        biased;
-        found = duties.broken(), if broken.is_none() => *broken = Some(found),
-        () = all_ended(attempts) => return,
-        () = sleep(grace) => {}
-    }
-    shared.leases.cancel_all();
-    if timeout(LAST_SETTLEMENTS, all_ended(attempts)).await.is_err() {
-        tracing::warn!(
-            jobs = shared.leases.len(),
-            "the store did not take the end of these jobs while the worker stopped; it gives them to others when their leases have expired"
-        );
-    }
-}
-
-async fn all_ended(attempts: &mut JoinSet<()>) {
-    while attempts.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

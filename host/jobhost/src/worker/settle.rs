@@ -15,9 +15,9 @@ use super::unusable::Unusable;
 /// The most settlements in one call.
 const BATCH: usize = 64;
 
-/// And the most bytes of follow-ups and outputs in it, unless one job alone
-/// has more: a store must not choke on many large ones that end together.
-const BATCH_BYTES: usize = 16 << 20;
+/// And the most bytes in it, unless one job alone has more: a batch has to be
+/// with the store, and answered, within a time, also on a slow link.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// When a settlement that the store cannot take is tried again.
 const STUCK_PAUSE: Duration = Duration::from_secs(5);
@@ -33,19 +33,30 @@ struct Finished {
     token: Token,
     /// Why the store could not take it.
     stuck: Option<String>,
+    /// Who is told, once, when it cannot and its queue is out of use.
+    held_up: Option<oneshot::Sender<()>>,
 }
 
 impl Settler {
     /// Settles; returns when the store has answered, however long that takes.
-    /// `None` when the worker ends before.
-    pub(crate) async fn settle(&self, settlement: Settlement) -> Option<Settled> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Finished { settlement, answer, token: Token::random(), stuck: None }).ok()?;
+    /// `None` when the worker ends before. Calls `held_up` if the store does
+    /// not take the settlement, when nothing more is taken from its queue.
+    pub(crate) async fn settle(&self, settlement: Settlement, held_up: impl FnOnce()) -> Option<Settled> {
+        let (answer, mut answered) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let finished = Finished { settlement, answer, token: Token::random(), stuck: None, held_up: Some(tell) };
+        self.0.send(finished).ok()?;
+        tokio::select! {
+            biased;
+            settled = &mut answered => return settled.ok(),
+            Ok(()) = told => held_up(),
+        }
         answered.await.ok()
     }
 
-    /// A settler and the task that serves it. The queue is as long as there
-    /// are worker slots: a slot is free only after its settlement.
+    /// A settler and the task that serves it. The queue is bounded
+    /// by the worker's slots: a job is in one until it is settled or held up,
+    /// and while one is held up no other is taken from its queue.
     pub(crate) fn new(store: Arc<dyn Store>, outage: Outage, unusable: Unusable) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), serve(store, outage, unusable, receiver))
@@ -78,6 +89,10 @@ async fn serve(
             }
         }
         unusable.are(reasons(&stuck));
+        // After that: a slot that is freed before would take another job of the queue.
+        for tell in stuck.iter_mut().filter_map(|one| one.held_up.take()) {
+            let _ = tell.send(());
+        }
     }
 }
 
@@ -115,7 +130,13 @@ fn weight(settlement: &Settlement) -> usize {
         Verdict::Done { output: Some(output) } => output.len(),
         _ => 0,
     };
-    settlement.follow_ups.iter().map(|follow_up| follow_up.job.body.len()).fold(output, usize::saturating_add)
+    let cause = settlement.record.cause.iter().flat_map(|cause| {
+        let texts = [Some(&cause.message), cause.backtrace.as_ref(), cause.stderr.as_ref(), cause.given_up.as_ref()];
+        let details = cause.details.iter().flat_map(|(name, text)| [name, text]);
+        texts.into_iter().flatten().chain(details).map(String::len)
+    });
+    let follow_ups = settlement.follow_ups.iter().map(|follow_up| follow_up.job.body.len());
+    cause.chain(follow_ups).fold(output, usize::saturating_add)
 }
 
 /// Settles jobs of one channel; returns those that the store cannot take. An
@@ -149,7 +170,7 @@ fn held_up(one: Finished, error: &StoreError) -> Finished {
     if one.stuck.is_none() {
         let lease = &one.settlement.lease;
         tracing::error!(job.id = %lease.id, channel = %lease.channel, %error,
-            "the job has run, but its end cannot be stored; mend what the error names: until then this worker keeps the job, tries again every {} s and takes no other from its queue",
+            "the job has run, but its end cannot be stored; mend what the error names: until then this worker keeps trying, every {} s, and takes no other from its queue",
             STUCK_PAUSE.as_secs());
     }
     Finished { stuck: Some(error.to_string()), ..one }
@@ -184,7 +205,7 @@ pub(crate) const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
-    use jobhost_queue::{AttemptRecord, Channel, FollowUp, JobId, Lease, NewJob, Retain};
+    use jobhost_queue::{AttemptRecord, Cause, Channel, FollowUp, JobId, Lease, NewJob, Retain};
 
     use super::*;
 
@@ -197,7 +218,7 @@ mod tests {
             follow_ups: vec![FollowUp { channel, job: NewJob::new(vec![b' '; bytes], 1) }],
             retain: Retain { done: Duration::ZERO, failed: Duration::ZERO, output: 0 },
         };
-        Finished { settlement, answer: oneshot::channel().0, token: Token::random(), stuck: None }
+        Finished { settlement, answer: oneshot::channel().0, token: Token::random(), stuck: None, held_up: None }
     }
 
     #[test]
@@ -208,5 +229,22 @@ mod tests {
         let cut: Vec<Vec<u64>> = parts(batch).into_iter().map(ids).collect();
         assert_eq!(cut, [vec![1, 2], vec![3], vec![4], vec![5, 6]]);
         assert!(parts(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn what_a_failure_tells_counts_for_the_size_of_a_batch() {
+        let text = || "x".repeat(BATCH_BYTES / 2);
+        let causes = [
+            Cause { stderr: Some(text()), ..Cause::default() },
+            Cause { backtrace: Some(text()), ..Cause::default() },
+            Cause { message: text(), ..Cause::default() },
+            Cause { details: vec![(String::new(), text())], ..Cause::default() },
+        ];
+        let failed = causes.into_iter().map(|cause| {
+            let mut one = finished(1, 1);
+            one.settlement.record.cause = Some(cause);
+            one
+        });
+        assert_eq!(parts(failed.collect()).len(), 4);
     }
 }

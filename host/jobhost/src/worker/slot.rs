@@ -1,7 +1,8 @@
 //! The worker's slots: how many a look at a queue may fill, and what a job
 //! holds while it is in one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jobhost_queue::Reserved;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,27 +31,40 @@ pub(super) fn claim(
     permits
 }
 
-/// A slot with the job that was taken into it: the lease is kept and the slot
-/// is not free until this is dropped, by a panic too.
+/// A slot with the job that was taken into it. The lease is kept until this is
+/// dropped, by a panic too; so is the slot, unless the job leaves it before.
 pub(super) struct TakenSlot {
     pub(super) shared: Arc<Shared>,
     pub(super) holding: Arc<Holding>,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl TakenSlot {
-    pub(super) fn new(shared: Arc<Shared>, reserved: &Reserved, slot: OwnedSemaphorePermit) -> Self {
-        let holding = shared.leases.keep(&reserved.lease);
-        Self { shared, holding, slot: Some(slot) }
+    /// `asked_at` is when the call began that took it, by `boot_time`.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        reserved: &Reserved,
+        asked_at: Duration,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        let holding = shared.leases.keep(&reserved.lease, asked_at);
+        Self { shared, holding, slot: Mutex::new(Some(slot)) }
+    }
+
+    /// Frees the slot and keeps the lease: the job has run, and the store does
+    /// not take its end. Its queue has to be out of use by then, or such jobs
+    /// would become ever more.
+    pub(super) fn leave(&self) {
+        self.shared.suspects.forget(&self.holding.lease);
+        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.shared.bell.notify_one();
     }
 }
 
 impl Drop for TakenSlot {
     fn drop(&mut self) {
         self.shared.leases.forget(&self.holding.lease);
-        self.shared.suspects.forget(&self.holding.lease);
-        drop(self.slot.take());
-        // Last: who hears it looks for a free slot.
-        self.shared.bell.notify_one();
+        // Last: who hears the bell looks for a free slot.
+        self.leave();
     }
 }

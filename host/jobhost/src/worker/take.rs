@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::chance;
+use super::lease::boot_time;
 use super::outage::{Outage, Purpose};
 use super::unusable::Unusable;
 use crate::registry::QueueInForce;
@@ -19,6 +20,10 @@ use crate::registry::QueueInForce;
 /// A wait does not end for a job that was stored with a delay, whoever did so;
 /// delays being whole seconds, a look a second learns of each before it is due.
 const WAIT_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How often a look that found nothing although jobs wait is repeated at once:
+/// others have their turn even if the store counts wrongly.
+const EMPTY_LOOKS: u32 = 10;
 
 /// When a queue whose data cannot be used is looked at again.
 const BROKEN_PAUSE: Duration = Duration::from_secs(10);
@@ -46,6 +51,8 @@ pub(crate) struct Taken {
     pub(crate) jobs: Vec<Reserved>,
     /// Jobs of dead workers that it put back, of which some may be among them.
     pub(crate) reclaimed: Vec<JobId>,
+    /// When the call began that took them, by [`boot_time`].
+    pub(crate) asked_at: Duration,
 }
 
 /// The jobs with a crash behind them that run here: at most one at a time.
@@ -124,9 +131,10 @@ impl Source {
         let mut token = Token::random();
         // Cleared before the look: a push during it sets it again.
         self.ready.store(false, Ordering::Release);
-        let mut tries = 0;
+        let (mut tries, mut empty_looks) = (0, 0);
         let mut reclaimed = Vec::new();
         loop {
+            let asked_at = boot_time();
             match store.reserve(&self.channel, token.clone(), &options).await {
                 Ok(mut reservation) => {
                     outage.is_over(Purpose::Take);
@@ -137,12 +145,14 @@ impl Source {
                     self.broken = None;
                     reclaimed.append(&mut reservation.reclaimed);
                     // All that this look had time for were ids without a job, which it dropped.
-                    if reservation.jobs.is_empty() && reservation.waiting && options.suspects && !*stop.borrow() {
+                    let empty = reservation.jobs.is_empty() && reservation.waiting && options.suspects;
+                    if empty && empty_looks < EMPTY_LOOKS && !*stop.borrow() {
+                        empty_looks += 1;
                         token = Token::random();
                         continue;
                     }
                     self.note(&reservation, limit);
-                    return Ok(Taken { jobs: reservation.jobs, reclaimed });
+                    return Ok(Taken { jobs: reservation.jobs, reclaimed, asked_at });
                 }
                 Err(error) if !error.is_transient() => {
                     outage.is_over(Purpose::Take);
@@ -210,12 +220,14 @@ impl Source {
                         tries = 0;
                     }
                     Err(error) => {
+                        tries += 1;
                         if error.is_transient() {
                             outage.begins(Purpose::Wait, &error);
+                            // The next look may be a whole job away, and the end of the outage is news.
+                            wanted.notify_one();
                         } else {
                             outage.is_over(Purpose::Wait);
                         }
-                        tries += 1;
                         tokio::time::sleep(outage.pause(tries)).await;
                     }
                 }

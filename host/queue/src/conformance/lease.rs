@@ -1,6 +1,8 @@
 //! Promises about leases: who holds a job, and for how long.
 
-use super::stage::{Stage, bodies, channel, done, forged, job, push_to, record, seconds, settlement, take_from};
+use super::stage::{
+    Stage, bodies, channel, done, forged, ids, job, options, push_to, record, seconds, settlement, take_from,
+};
 use crate::job::Token;
 use crate::record::Progress;
 use crate::store::{Held, JobState, Pushed, Settled};
@@ -52,6 +54,18 @@ pub async fn a_live_lease_is_not_reclaimed(t: Stage) {
     assert_eq!(t.extend(&held[1].lease).await, Held::Yes);
     assert_eq!(t.live(seconds(6)).await, [held[0].lease.id]);
     t.done(&held[1]).await;
+}
+
+pub async fn a_repeated_reserve_extends_the_leases_that_the_first_gave(t: Stage) {
+    t.settle_in().await;
+    t.push(&["a"]).await;
+    let token = Token::random();
+    let first = t.store.reserve(&t.channel, token.clone(), &options(1)).await.unwrap().jobs;
+    assert_eq!(t.live(seconds(8)).await, []);
+    let again = t.store.reserve(&t.channel, token, &options(1)).await.unwrap().jobs;
+    assert_eq!(ids(&again), ids(&first));
+    assert_eq!(t.live(seconds(8)).await, []);
+    t.done(&again[0]).await;
 }
 
 pub async fn a_reclaimed_job_is_served_next(t: Stage) {

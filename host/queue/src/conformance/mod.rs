@@ -84,7 +84,7 @@ macro_rules! __promises {
             }
             reserve {
                 reserve_takes_at_most_its_limit
-                a_reserve_takes_no_more_than_16_mib_of_bodies_and_one_more_job
+                a_reserve_takes_no_more_than_4_mib_of_bodies_and_one_more_job
                 reserve_says_whether_jobs_are_left
                 reserve_of_an_empty_queue_is_empty
                 reserve_counts_the_attempt
@@ -127,6 +127,7 @@ macro_rules! __promises {
                 a_lease_that_is_not_extended_is_reclaimed_by_a_sweep
                 a_lease_that_is_not_extended_is_reclaimed_by_a_reserve
                 a_live_lease_is_not_reclaimed
+                a_repeated_reserve_extends_the_leases_that_the_first_gave
                 a_reclaimed_job_is_served_next
                 a_reclaimed_jobs_attempt_is_not_counted_but_its_crash_is
                 the_death_of_a_stopping_worker_counts_no_crash

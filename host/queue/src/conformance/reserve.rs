@@ -13,8 +13,8 @@ pub async fn reserve_takes_at_most_its_limit(t: Stage) {
     assert_eq!(bodies(&t.take(2).await), ["c"]);
 }
 
-pub async fn a_reserve_takes_no_more_than_16_mib_of_bodies_and_one_more_job(t: Stage) {
-    let large = "x".repeat(9 << 20);
+pub async fn a_reserve_takes_no_more_than_4_mib_of_bodies_and_one_more_job(t: Stage) {
+    let large = "x".repeat(9 << 18);
     for _ in 0..3 {
         t.push(&[&large]).await;
     }

@@ -37,6 +37,8 @@ pub(super) struct Connection {
     failed: AtomicU64,
     /// Whether the server has once let us in.
     known: AtomicBool,
+    /// Whether it was told that the connection is lost, and no call was answered since.
+    lost: AtomicBool,
 }
 
 /// What is known of the connection in use.
@@ -67,8 +69,14 @@ impl Connection {
         };
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|error| bad_url(url, &error.to_string()))?;
-        let connection =
-            Self { client, address, link: Mutex::default(), failed: AtomicU64::new(0), known: AtomicBool::new(false) };
+        let connection = Self {
+            client,
+            address,
+            link: Mutex::default(),
+            failed: AtomicU64::new(0),
+            known: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+        };
         let facts: String = connection.query(&redis::cmd("INFO")).await?;
         connection.check_server(&facts)?;
         connection.known.store(true, Ordering::SeqCst);
@@ -89,7 +97,10 @@ impl Connection {
             loop {
                 let (generation, mut link) = self.connected().await?;
                 match script.invoke_async(&mut link).await {
-                    Ok(reply) => return self.read(reply),
+                    Ok(reply) => {
+                        self.answered();
+                        return self.read(reply);
+                    }
                     Err(error) => {
                         self.lose(generation, &error).await;
                         if !(again && is_broken(&error)) {
@@ -108,7 +119,10 @@ impl Connection {
         self.in_time(async {
             let (generation, mut link) = self.connected().await?;
             match command.query_async(&mut link).await {
-                Ok(reply) => self.read(reply),
+                Ok(reply) => {
+                    self.answered();
+                    self.read(reply)
+                }
                 Err(error) => {
                     self.lose(generation, &error).await;
                     Err(self.explain(&error))
@@ -153,7 +167,9 @@ impl Connection {
             (_, "WRONGTYPE") => self.corrupt("a key", detail),
             // It let us in before: a password is being changed, or a full server
             // refuses, which the library does not tell from it.
-            _ if is_stranger(error) && self.known.load(Ordering::SeqCst) => self.unavailable(said),
+            _ if is_stranger(error) && self.known.load(Ordering::SeqCst) => {
+                self.unavailable(format!("the server asks for a password other than ours: {said}"))
+            }
             (kind, _) if is_stranger(error) || kind == ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 StoreError::Invalid(format!(
                     "store {} refuses the user or password, or forbids a command that jobhost needs: {said}",
@@ -199,9 +215,6 @@ impl Connection {
             .set_response_timeout(Some(RESPONSE_WITHIN));
         match self.client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(current) => {
-                if link.generation > 0 {
-                    tracing::info!(store = self.address, "connected again");
-                }
                 link.generation += 1;
                 link.failures = 0;
                 link.last_failure = None;
@@ -218,14 +231,23 @@ impl Connection {
     }
 
     /// Forgets the connection on which this error came, if it tells of a
-    /// broken or silent one.
+    /// broken or silent one, or of a server that is not the one to ask: what
+    /// the address means may have changed, which only a new one finds out.
     async fn lose(&self, generation: u64, error: &RedisError) {
-        if !(error.is_io_error() || is_torn(error)) {
-            return;
+        if !(error.is_io_error() || is_torn(error) || is_stranger(error) || is_deposed(error)) {
+            return self.answered();
         }
         let mut link = self.link.lock().await;
-        if link.generation == generation && link.current.take().is_some() {
+        let dropped = link.generation == generation && link.current.take().is_some();
+        if dropped && !self.lost.swap(true, Ordering::SeqCst) {
             tracing::warn!(store = self.address, %error, "connection lost");
+        }
+    }
+
+    /// A call was answered, be it by a refusal.
+    fn answered(&self) {
+        if self.lost.swap(false, Ordering::SeqCst) {
+            tracing::info!(store = self.address, "connected again");
         }
     }
 
@@ -269,6 +291,13 @@ fn is_stranger(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
         || error.to_string().contains("Protocol error: unauthenticated")
+}
+
+/// Whether the server takes no writes, or none at all without its master: after
+/// a failover another one does.
+fn is_deposed(error: &RedisError) -> bool {
+    let kinds = [ServerErrorKind::ReadOnly, ServerErrorKind::MasterDown].map(ErrorKind::Server);
+    kinds.contains(&error.kind()) || error.to_string().contains("-READONLY")
 }
 
 /// Whether the server says that it cannot now, but may later.

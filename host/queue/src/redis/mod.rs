@@ -21,7 +21,7 @@ mod settings;
 mod wait;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, Script, ScriptInvocation};
@@ -45,6 +45,9 @@ use wait::Waiters;
 const MAX_BATCH: usize = 10_000;
 /// The most ids of a call on the failed set, and jobs of a reserve.
 const MAX_LISTED: usize = 1_000;
+
+/// What a script that works in chunks drops at once, as `prelude.lua` has it.
+const CHUNK: u64 = 1_000;
 
 /// Queues in a Redis server, shared with yii2-queue programs.
 pub struct RedisStore {
@@ -260,13 +263,15 @@ impl Store for RedisStore {
     }
 
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError> {
+        // What fails meanwhile is not of the past that is meant, or this need not end.
+        let began = Instant::now();
         let mut dropped = 0;
         loop {
             let mut call = self.call(&scripts::REMOVE_FAILED, &[channel]);
-            call.arg(Token::random().as_str()).arg("older").arg(millis(older));
+            call.arg(Token::random().as_str()).arg("older").arg(millis(older.saturating_add(began.elapsed())));
             let chunk = decode::number(&self.connection, &self.invoke::<String>(&call).await?)?;
             dropped += chunk;
-            if chunk == 0 {
+            if chunk < CHUNK {
                 return Ok(dropped);
             }
         }

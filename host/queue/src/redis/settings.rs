@@ -8,7 +8,8 @@ pub(super) async fn warnings(connection: &Connection) -> Result<Vec<String>, Sto
     let facts: String = connection.query(&redis::cmd("INFO")).await?;
     let mut warnings = Vec::new();
     warnings.extend(eviction(&facts, connection.address()));
-    if fact(&facts, "aof_enabled") == Some("0") && !has_snapshots(connection).await? {
+    let is_off = fact(&facts, "aof_enabled") == Some("0");
+    if is_off && has(connection, "appendonly", "no").await? && has(connection, "save", "").await? {
         warnings.push(format!(
             "store {} keeps nothing on disk (appendonly no, save empty), so that a restart of the server loses every job; set `appendonly yes`",
             connection.address()
@@ -28,15 +29,16 @@ fn eviction(facts: &str, address: &str) -> Option<String> {
     Some(format!("store {address} deletes jobs {when} (maxmemory-policy {policy}); set `maxmemory-policy noeviction`"))
 }
 
-/// Whether the server writes snapshots, or does not tell: where CONFIG is
-/// forbidden, whoever runs the server sees to its persistence, and a warning
-/// that nobody can end would hide the others.
-async fn has_snapshots(connection: &Connection) -> Result<bool, StoreError> {
+/// Whether a setting has this value. INFO alone does not tell: it calls
+/// the log off while the server loads it. False also where the server does
+/// not tell: where CONFIG is forbidden, whoever runs the server sees to its
+/// persistence, and a warning that nobody can end would hide the others.
+async fn has(connection: &Connection, setting: &str, value: &str) -> Result<bool, StoreError> {
     let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg("save");
+    command.arg("GET").arg(setting);
     match connection.query::<Vec<String>>(&command).await {
-        Ok(pair) => Ok(pair.get(1).is_none_or(|save| !save.is_empty())),
+        Ok(pair) => Ok(pair.get(1).is_some_and(|found| found == value)),
         Err(StoreError::Unavailable { store, reason }) => Err(StoreError::Unavailable { store, reason }),
-        Err(_) => Ok(true),
+        Err(_) => Ok(false),
     }
 }

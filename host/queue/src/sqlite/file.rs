@@ -1,6 +1,7 @@
 //! Opens the file of a store: refuses what is not one, creates what is absent,
 //! and hands out connections with the right settings.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -69,6 +70,16 @@ impl Place {
                 ),
             })
         })
+    }
+
+    /// What a panic in a call is: a bug, which a repeat would meet again.
+    pub(super) fn cut_short(&self, panic: &(dyn Any + Send)) -> StoreError {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        StoreError::Invalid(format!(
+            "a call of store {} was cut short, which is a bug of jobhost: {}",
+            self.address,
+            text.unwrap_or("a panic without a text")
+        ))
     }
 
     /// The time by which this store decides.

@@ -49,7 +49,10 @@ impl Readers {
                 Ok(seen)
             })
             .await
-            .map_err(|error| gone(format!("a look at it was cut short: {error}")))?
+            .map_err(|error| match error.try_into_panic() {
+                Ok(panic) => self.place.cut_short(panic.as_ref()),
+                Err(error) => gone(format!("a look at it was cut short: {error}")),
+            })?
         };
         self.place.in_time(read).await
     }

@@ -16,7 +16,7 @@ use crate::store::{Reservation, ReserveOptions};
 /// The most due jobs and dead leases that one reserve moves.
 const MOVED: i64 = 1000;
 /// No further job is taken once the bodies have so many bytes.
-const BODIES: usize = 16 << 20;
+const BODIES: usize = 4 << 20;
 
 /// A reserve, with what it needs of its caller.
 pub(super) struct Reserve {
@@ -136,13 +136,16 @@ impl Reserve {
         })
     }
 
-    /// What the first call took, as far as its leases still hold.
+    /// What the first call took, as far as its leases still hold. They are held
+    /// from now: whoever asks again begins only now.
     fn taken_before(&self, verb: &Verb<'_>, line: &Line, ids: Vec<u64>) -> Done<Vec<Reserved>> {
         let mut jobs = Vec::new();
+        let mut hold = verb.sql.prepare_cached("UPDATE jobs SET at = ?2 WHERE row = ?1")?;
         for id in receipt::ids(ids) {
             if let Some(row) = line.row(id)
                 && lease::token_of(verb, row)?.as_deref() == Some(self.token.as_str())
             {
+                hold.execute((row, lease::alive_until(verb.now)))?;
                 jobs.push(self.read(verb, row)?);
             }
         }

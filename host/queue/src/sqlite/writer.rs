@@ -45,7 +45,7 @@ impl Writer {
             while let Some(first) = queue.blocking_recv() {
                 let group = AssertUnwindSafe(|| thread.group(first, &mut queue));
                 if catch_unwind(group).is_err() {
-                    // The panic has told itself; the callers are answered by their drop.
+                    // Not that of a command. It has told itself; the callers are answered by their drop.
                     thread.undo();
                 }
             }
@@ -120,7 +120,12 @@ where
         let Some(work) = self.work.take() else {
             return Ok(());
         };
-        match work(verb) {
+        let Ok(came) = catch_unwind(AssertUnwindSafe(|| work(verb))).map_err(|panic| {
+            self.result = Some(Err(place.cut_short(panic.as_ref())));
+        }) else {
+            return Ok(());
+        };
+        match came {
             Err(failure) if failure.ends_the_transaction() => return Err(failure),
             Err(failure) => self.result = Some(Err(failure.at(place))),
             Ok(value) => self.result = Some(Ok(value)),

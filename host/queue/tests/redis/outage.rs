@@ -376,3 +376,23 @@ async fn nobody_blocks_on_the_server_for_waits_that_were_dropped() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn a_server_that_has_become_a_replica_is_looked_up_anew() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    let connections = async || {
+        let facts: String = t.redis("INFO stats").await;
+        let count = facts.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().trim().parse::<u32>().unwrap()
+    };
+    let before = connections().await;
+    t.redis::<()>("REPLICAOF 127.0.0.1 1").await;
+    for _ in 0..2 {
+        let refused = t.store.reserve(&t.channel, Token::random(), &options(1)).await.unwrap_err();
+        assert!(refused.is_transient(), "{refused}");
+    }
+    t.redis::<()>("REPLICAOF NO ONE").await;
+    assert_eq!(ids(&t.reserve(1).await), [1]);
+    assert!(connections().await > before, "the name of the server may mean another one by now");
+}

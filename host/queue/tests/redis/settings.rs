@@ -47,3 +47,21 @@ async fn a_server_that_evicts_jobs_is_warned_of_whether_its_memory_is_limited_or
 async fn nothing_is_said_of_what_the_server_does_not_show() {
     assert_eq!(warnings(&[], "-config").await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_server_that_still_loads_its_log_is_not_warned_of() {
+    // It answers after each 1,024 commands that it has loaded.
+    let mut server = PrivateRedis::start_with(&["--appendonly", "yes", "--key-load-delay", "150"]);
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    let mut sets = redis::pipe();
+    for n in 0..30_000 {
+        sets.cmd("SET").arg(n).arg("").ignore();
+    }
+    sets.query_async::<()>(&mut raw).await.unwrap();
+    server.restart();
+    let store = RedisStore::open(&server.url(), Clock::Store).await.unwrap();
+    assert_eq!(store.warnings().await.unwrap(), [""; 0]);
+    // An ordinary command is refused until all is loaded.
+    assert!(store.ping().await.unwrap_err().to_string().contains("loading"));
+}

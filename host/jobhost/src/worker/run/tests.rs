@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use jobhost_queue::{Channel, Clock, ManualClock, NewJob, OpenOptions, ReserveOptions, Token, open};
 
+use tokio::time::timeout;
+
 use super::*;
 use crate::config::{Config, Request, load};
 use crate::registry::Wanted;
@@ -150,10 +152,11 @@ async fn a_panic_gives_back_the_slot_and_the_lease() {
         settler,
         suspects: Suspects::default(),
         bell: Arc::default(),
+        stop: watch::channel(false).1,
     });
     let slots = Arc::new(Semaphore::new(1));
     let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
-    let taken = TakenSlot::new(Arc::clone(&shared), &reservation.jobs[0], slot);
+    let taken = TakenSlot::new(Arc::clone(&shared), &reservation.jobs[0], Duration::ZERO, slot);
     assert_eq!((shared.leases.len(), slots.available_permits()), (1, 0));
     let panicked = tokio::spawn(async move {
         let _taken = taken;
@@ -240,6 +243,58 @@ async fn run_ends_with_an_error_when_the_end_of_a_job_cannot_be_stored() {
     for part in ["queue `q` is not served", "job 1", "planned; delete it"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+}
+
+#[tokio::test]
+async fn run_ends_with_an_error_when_jobs_whose_end_cannot_be_stored_are_in_all_slots() {
+    let stage = Stage::new("\n[queues.other]").await;
+    stage.store.spoils(Some(stage.channel()));
+    for _ in 0..2 {
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    }
+    let (_stop, told) = watch::channel(false);
+    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let said = end_of(tokio::spawn(worker.run(Until::Empty, told))).await;
+    assert!(said.contains("queue `q` is not served") && said.contains("job 1"), "{said}");
+}
+
+#[tokio::test]
+async fn jobs_whose_end_cannot_be_stored_leave_their_slots_to_other_queues_and_keep_their_leases() {
+    let stage = Stage::new("\n[queues.other]").await;
+    let other = &stage.config.queues.iter().find(|queue| queue.name == "other").unwrap().channel;
+    stage.store.spoils(Some(stage.channel()));
+    for _ in 0..3 {
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    }
+    let (stop, told) = watch::channel(false);
+    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let working = tokio::spawn(worker.run(Until::Told, told));
+    stage.store.called("settle", 1).await;
+    let jobs = [NewJob::new(r#"{"class":"Nobody"}"#, 10), NewJob::new(r#"{"class":"Nobody"}"#, 10)];
+    stage.store.push(other, Token::random(), None, &jobs).await.unwrap();
+    stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 2).await;
+    assert_eq!(stage.store.counts(other).await.unwrap().failed, 2);
+    let counts = stage.store.counts(stage.channel()).await.unwrap();
+    assert_eq!((counts.reserved, counts.waiting), (1, 2), "no more is taken from it");
+    stage.store.spoils(None);
+    stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 5).await;
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::Started(_))), 5, "each once");
+    stop.send(true).unwrap();
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_says_so_while_its_store_does_not_answer() {
+    let stage = Stage::new("").await;
+    stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    stage.store.breaks("reserve", Fault::Hangs);
+    let (stop, working) = stage.listen().await;
+    stage.store.called("reserve", 1).await;
+    stop.send(true).unwrap();
+    stage.heard.wait_for(|event| matches!(event, Event::WorkerStopping { .. }), 1).await;
+    stage.store.mend("reserve");
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopping { .. })), 1);
 }
 
 #[tokio::test]

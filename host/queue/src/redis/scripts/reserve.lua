@@ -3,8 +3,8 @@
 -- ARGV: now or '', token, limit, whether a suspect may be taken (0 or 1), worker.
 -- Returns: whether jobs are waiting (0 or 1), milliseconds until the next is due or -1, the ids reclaimed, then for each job
 -- {id, message, attempt, crashes, record of the job (JSON), reserved_at, ready_at, first_reserved_at}. The same
--- jobs again for the same token, without those whose lease is lost since.
-local MAX_BYTES = 16777216 -- of messages in a reply; what is over comes with the next
+-- jobs again for the same token, without those whose lease is lost since; the others are held from now.
+local MAX_BYTES = 4194304 -- of messages in a reply, which has to come in time; what is over comes with the next
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
 local limit, suspects, worker = tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
 local bad = bad_type(k)
@@ -105,8 +105,12 @@ end
 
 local function take_again(id)
   local kept = held(k, id, token)
-  return kept and taken(id, redis.call('HGET', k.messages, id), attempts_of(k, id), kept,
-    kept.lease.at)
+  if not kept then
+    return nil
+  end
+  -- Whoever asks again begins only now.
+  hold(k, id, kept.lease, now)
+  return taken(id, redis.call('HGET', k.messages, id), attempts_of(k, id), kept, kept.lease.at)
 end
 
 local jobs, aside, bytes, locked, reclaimed = {}, {}, 0, 0, {}

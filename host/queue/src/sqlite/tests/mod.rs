@@ -282,9 +282,14 @@ async fn a_command_that_panics_does_not_stop_the_writer() {
         verb.sql.execute("DELETE FROM channels", [])?;
         panic!("this panic is wanted")
     });
-    let error = broken.await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    push(&store, "a").await.unwrap();
+    // At once, so that the writer may have both in one transaction.
+    let (broken, pushed) = tokio::join!(broken, push(&store, "a"));
+    let error = broken.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("this panic is wanted"), "{error}");
+    pushed.unwrap();
+    let looked = store.readers.read(|_| -> Done<()> { panic!("this panic is wanted too") });
+    let error = looked.await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("wanted too"), "{error}");
     assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
 }
 
