@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -74,6 +74,7 @@ struct Shared {
     held: Mutex<bool>,
     released: Condvar,
     refusing: AtomicBool,
+    refused: AtomicUsize,
     ended: AtomicBool,
     links: Mutex<Vec<Arc<Link>>>,
 }
@@ -103,6 +104,7 @@ impl Proxy {
             held: Mutex::default(),
             released: Condvar::new(),
             refusing: AtomicBool::default(),
+            refused: AtomicUsize::default(),
             ended: AtomicBool::default(),
             links: Mutex::default(),
         });
@@ -144,6 +146,11 @@ impl Proxy {
             self.shared.cut_all();
         }
     }
+
+    /// How many connections were refused so far.
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Proxy {
@@ -165,6 +172,7 @@ impl Shared {
             // A server that is away refuses, and so does this.
             let Ok(server) = Stream::connect(&self.upstream) else { continue };
             if self.refusing.load(Ordering::SeqCst) {
+                self.refused.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
             let _ = client.set_nodelay(true);

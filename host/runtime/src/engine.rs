@@ -208,7 +208,16 @@ impl Engine {
         }
         let engine = |build| wasmtime::Engine::new(&config(&self.0.settings, build));
         // There may be room for one pool and not for two.
-        let engine = engine(build).or_else(|_| engine(Build { pooling: false, ..build })).map_err(unsupported)?;
+        let engine = engine(build).or_else(|error| {
+            let why = format!("{error:#}");
+            tracing::warn!(
+                why,
+                ?build,
+                "no pool for one more kind of plugins: their instances are allocated on demand"
+            );
+            engine(Build { pooling: false, ..build })
+        });
+        let engine = engine.map_err(unsupported)?;
         let machine = Machine::new(engine)?;
         machines.push((build, machine.clone()));
         Ok(machine)

@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
+    /// Whether the instance was made, and the guest called.
+    pub(crate) begun: bool,
     wasi: WasiCtx,
     table: ResourceTable,
     plugin: Arc<str>,
@@ -114,6 +116,7 @@ impl State {
             meter: Meter::new(limits, output.1.clone()),
             stdout: output.0,
             stderr: output.1,
+            begun: false,
             wasi,
             table,
             plugin: Arc::clone(setting.plugin),

@@ -121,7 +121,12 @@ async fn attempt<T: Send + 'static>(
     };
     let body = async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
+        store.data_mut().begun = true;
         work(&mut store, &instance).await
+    };
+    // The others are asked by somebody who waits and have little time: their slots bound them, and they need no turns.
+    let body = async {
+        if stage == Stage::Execute { turns::taken(plugin.engine.turns(), &tick, body).await } else { body.await }
     };
     // Guests that compute are stopped by the epoch, those that wait for the host or for their turn by the timer, which
     // is therefore looked at before they go on.
@@ -129,7 +134,7 @@ async fn attempt<T: Send + 'static>(
         biased;
         () = interrupt.cancelled() => Ended::Cancelled,
         () = tokio::time::sleep_until(deadline.into()) => Ended::TimedOut,
-        result = turns::taken(plugin.engine.turns(), &tick, body) => Ended::ByItself(result),
+        result = body => Ended::ByItself(result),
     };
     let usage = usage(&store, &plugin, began);
     let outcome = match ended {
@@ -174,11 +179,17 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Ti
         if Instant::now() >= deadline {
             return Err(Stop::TimedOut.into());
         }
+        if tick.is_fresh() {
+            return Ok(UpdateDeadline::Continue(1));
+        }
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tick.clone().over())))
     });
     store.set_epoch_deadline(1);
     Ok(store)
 }
+
+/// Random bytes that are made at once, at most: they are made in one go, which nothing can stop.
+const RANDOM: u64 = 1 << 20;
 
 /// The inert set, and the granted folders: no arguments, no environment, no standard input, no network.
 fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String> {
@@ -189,7 +200,7 @@ fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String>
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
-        .max_random_size(plugin.settings.limits.host_call_bytes);
+        .max_random_size(plugin.settings.limits.host_call_bytes.min(RANDOM));
     fs::open(&mut builder, &plugin.settings.grants.fs)?;
     Ok(builder.build())
 }
@@ -258,12 +269,12 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
         ),
         (None, Some(code)) => code != 0,
         // Refused before it began.
-        (None, None) => true,
+        (None, None) => !state.begun,
     };
     match (state.meter.memory_refused(), state.meter.table_refused()) {
         (Refused::ToItsEnd(held), _) if gave_up => FailureCause::OutOfMemory(held),
         (_, Refused::ToItsEnd(wanted)) if gave_up => FailureCause::Limit(format!(
-            "table of {wanted} elements, at most {} are allowed by `table-elements`",
+            "tables of {wanted} elements together, at most {} are allowed by `table-elements`",
             limits.table_elements
         )),
         (Refused::Before(held) | Refused::ToItsEnd(held), _) => {
@@ -271,10 +282,15 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
             told
         }
         (_, Refused::Before(wanted) | Refused::ToItsEnd(wanted)) => {
-            note(&mut told, &format!("it had been refused a table of {wanted} elements before"));
+            note(&mut told, &format!("it had been refused tables of {wanted} elements together before"));
             told
         }
-        (Refused::No, Refused::No) => told,
+        (Refused::No, Refused::No) => {
+            if let Some(why) = state.meter.unmet() {
+                note(&mut told, &format!("it had been refused more memory before: {why}"));
+            }
+            told
+        }
     }
 }
 
@@ -300,7 +316,12 @@ fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause
             limits.host_call_bytes
         )
     } else if let Some((_, excess)) = root.split_once("resource limit exceeded: ") {
-        excess.to_owned()
+        let limit = match excess.split(' ').next() {
+            Some("instance") => "instances",
+            Some("table") => "tables",
+            _ => "memories",
+        };
+        format!("{excess}; the limit is `{limit}`")
     } else {
         return None;
     };
@@ -335,55 +356,4 @@ fn frames(trace: &WasmBacktrace) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load::Nobody;
-    use crate::{Engine, EngineSettings, Plugin, PluginSettings};
-
-    /// A handler that computes until it is stopped.
-    fn busy() -> Plugin {
-        let text =
-            include_str!("../tests/guests/handler.wat").replace("i32.const 1024)", "(loop $on br $on) unreachable)");
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
-        let engine = Engine::new(&EngineSettings::default()).unwrap();
-        Plugin::load(&engine, "busy", file.path(), PluginSettings::default()).unwrap()
-    }
-
-    /// How a busy call ends that nothing but the epoch can stop: there is no timer around it.
-    async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
-        let plugin = busy();
-        let call = Call { budget, host: Arc::new(Nobody), interrupt };
-        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget, &Tick::default()).unwrap();
-        let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
-        let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
-        let job = crate::types::Job {
-            id: String::new(),
-            key: String::new(),
-            queue: String::new(),
-            name: String::new(),
-            payload: String::new(),
-            attempt: 1,
-            max_attempts: None,
-            ttr: 1,
-            pushed_at: None,
-            metadata: Vec::new(),
-        };
-        handler.call_execute(&mut store, &job).await.unwrap_err().downcast().ok()
-    }
-
-    #[tokio::test]
-    async fn the_epoch_alone_stops_a_busy_guest_when_its_time_is_over() {
-        let ended =
-            tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_millis(50), Interrupt::default()));
-        assert!(matches!(ended.await, Ok(Some(Stop::TimedOut))));
-    }
-
-    #[tokio::test]
-    async fn the_epoch_alone_stops_a_busy_guest_that_is_cancelled() {
-        let interrupt = Interrupt::default();
-        interrupt.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(20), stopped(Duration::from_hours(1), interrupt));
-        assert!(matches!(ended.await, Ok(Some(Stop::Cancelled))));
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ pub struct Limits {
     /// Bytes of the stack on which WebAssembly runs: what bounds recursion. At least 4,096. The part of its stack that a
     /// guest keeps in its linear memory has a size of its own, which the guest's linker decides.
     pub stack: u64,
-    /// Elements of one table.
+    /// Elements of tables, summed over all tables of the component.
     pub table_elements: u32,
     /// Core instances of which the component consists. Interpreters bundled with their libraries have many.
     pub instances: u32,

@@ -150,14 +150,15 @@ fn check_resources(component: &Component, limits: &Limits) -> Result<(), Problem
     let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE);
     let table = needed.max_initial_table_size.unwrap_or(0);
     let checks = [
-        ("memories", u64::from(needed.num_memories), u64::from(limits.memories)),
-        ("tables", u64::from(needed.num_tables), u64::from(limits.tables)),
-        ("bytes of memory at the start", memory, limits.memory),
-        ("elements in one table", table, u64::from(limits.table_elements)),
+        ("memories", "memories", u64::from(needed.num_memories), u64::from(limits.memories)),
+        ("tables", "tables", u64::from(needed.num_tables), u64::from(limits.tables)),
+        ("bytes of memory at the start", "memory", memory, limits.memory),
+        ("elements in one table", "table-elements", table, u64::from(limits.table_elements)),
     ];
-    for (what, needed, limit) in checks {
+    for (what, key, needed, limit) in checks {
         if needed > limit {
-            return Err(Problem::Limit(format!("needs {needed} {what}, its limit is {limit}; raise the limit")));
+            let text = format!("needs {needed} {what}, its limit is {limit}; raise the limit `{key}`");
+            return Err(Problem::Limit(text));
         }
     }
     Ok(())

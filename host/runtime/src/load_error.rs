@@ -38,7 +38,9 @@ pub enum Problem {
     #[error("cannot be read: {0}; correct its path or make it readable")]
     Unreadable(std::io::Error),
     /// The file is larger than the plugin's limit.
-    #[error("{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit")]
+    #[error(
+        "{size} bytes, more than the {limit} that a component may have; strip its debug data or raise the limit `component-bytes`"
+    )]
     TooLarge {
         /// Its size in bytes.
         size: u64,

@@ -18,6 +18,10 @@ pub(crate) struct Meter {
     held: u64,
     peak: u64,
     memory: Refusals,
+    /// Why memory within the limit could not be had, the latest time.
+    unmet: Option<String>,
+    /// Elements of all tables.
+    elements: u64,
     table: Refusals,
 }
 
@@ -30,7 +34,7 @@ struct Sizes {
     memories: usize,
 }
 
-/// What was refused of memory, or of tables.
+/// What was refused of memory, or of tables, because of a limit.
 #[derive(Debug, Default)]
 struct Refusals {
     /// The latest that the guest has not got over yet.
@@ -73,6 +77,8 @@ impl Meter {
             held: 0,
             peak: 0,
             memory: Refusals::default(),
+            unmet: None,
+            elements: 0,
             table: Refusals::default(),
         }
     }
@@ -93,7 +99,12 @@ impl Meter {
         self.weigh(&self.memory)
     }
 
-    /// Elements of the table that was not allowed to grow.
+    /// Why the guest was refused memory that its limit would have allowed.
+    pub(crate) fn unmet(&self) -> Option<&str> {
+        self.unmet.as_deref()
+    }
+
+    /// Elements of all tables, had one been allowed to grow.
     pub(crate) fn table_refused(&self) -> Refused {
         self.weigh(&self.table)
     }
@@ -111,8 +122,10 @@ impl Meter {
         }
     }
 
-    fn refuse_memory(&mut self) {
-        self.memory.add(self.held, self.stderr.written());
+    /// Notes a refusal that the limit is not to blame for.
+    fn cannot_be_met(&mut self, why: String) {
+        self.memory.open = None;
+        self.unmet = Some(why);
     }
 }
 
@@ -127,8 +140,12 @@ impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let growth = bytes(desired).saturating_sub(bytes(current));
         let after = self.held.saturating_add(growth);
-        if after > self.limits.memory || maximum.is_some_and(|maximum| desired > maximum) {
-            self.refuse_memory();
+        if after > self.limits.memory {
+            self.memory.add(self.held, self.stderr.written());
+            return Ok(false);
+        }
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            self.cannot_be_met(format!("its own maximum is {maximum} bytes"));
             return Ok(false);
         }
         self.held = after;
@@ -138,21 +155,25 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         // What was granted and could not be had stays counted: the engine reports failures too that it never asked
         // for, and a guest that provokes one must not be given back what it holds.
-        self.refuse_memory();
+        self.cannot_be_met(format!("{error:#}"));
         Ok(())
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = bytes(desired) <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
-        if allowed {
-            self.table.open = None;
-        } else {
-            self.table.add(bytes(desired), self.stderr.written());
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let after = self.elements.saturating_add(bytes(desired).saturating_sub(bytes(current)));
+        if after > self.limits.table_elements {
+            self.table.add(after, self.stderr.written());
+            return Ok(false);
         }
-        Ok(allowed)
+        self.table.open = None;
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.elements = after;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -230,6 +251,29 @@ mod tests {
         meter.goes_on();
         assert_eq!(meter.memory_refused(), Refused::Before(0));
         assert_eq!(meter.table_refused(), Refused::Before(1 << 30));
+    }
+
+    #[test]
+    fn what_is_refused_for_another_reason_than_the_limit_is_not_told_as_such() {
+        let (mut meter, _) = meter(4 * bytes(PAGE));
+        assert!(!meter.memory_growing(0, 2 * PAGE, Some(PAGE)).unwrap());
+        assert_eq!((meter.memory_refused(), meter.unmet()), (Refused::No, Some("its own maximum is 65536 bytes")));
+        meter.memory_grow_failed(wasmtime::Error::msg("the system has none left")).unwrap();
+        assert_eq!((meter.memory_refused(), meter.unmet()), (Refused::No, Some("the system has none left")));
+        assert!(!meter.memory_growing(0, 5 * PAGE, Some(PAGE)).unwrap());
+        assert_eq!(meter.memory_refused(), Refused::ToItsEnd(0));
+    }
+
+    #[test]
+    fn the_tables_of_a_guest_are_counted_together() {
+        let limits = Limits { table_elements: 10, ..Limits::default() };
+        let mut meter = Meter::new(&limits, Capture::new(1_000, 1_000));
+        assert!(meter.table_growing(0, 6, None).unwrap());
+        assert!(!meter.table_growing(0, 6, None).unwrap());
+        assert_eq!(meter.table_refused(), Refused::ToItsEnd(12));
+        assert!(!meter.table_growing(0, 3, Some(2)).unwrap());
+        assert!(meter.table_growing(0, 4, None).unwrap());
+        assert!(!meter.table_growing(4, 5, None).unwrap());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use wasmtime::EngineWeak;
 /// another, and so what each of them adds to the time in which others are served.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
 
-/// Starts a thread that ticks until the engine is gone. It is a thread of the operating system, because a runtime
+/// Starts a thread that ticks until the engine is gone, whether guests run or not: no call has to make sure of it first. An
+/// idle worker is woken up for it at each tick, once for each kind of plugins. It is a thread of the operating system, because a runtime
 /// that is busy with guests would not get round to a timer.
 pub(crate) fn start(engine: EngineWeak) -> std::io::Result<()> {
     let tick = move || {

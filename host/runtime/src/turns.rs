@@ -7,23 +7,40 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
-/// Whether a guest has computed for a tick and is to let others compute. Clones are the same guest's.
+use crate::ticker::TICK;
+
+/// What a guest and its turns tell each other. Clones are the same guest's.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tick(Arc<AtomicBool>);
+pub(crate) struct Tick(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// It has computed for a tick and is to let others compute.
+    over: AtomicBool,
+    /// It has waited for the host, and not computed for a tick since.
+    fresh: AtomicBool,
+}
 
 impl Tick {
     /// What the guest waits for at the end of a tick.
     pub(crate) async fn over(self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.over.store(true, Ordering::Relaxed);
         yield_now().await;
     }
 
+    /// Whether it may compute for another tick before it waits for a turn: once after it has waited for the host for as
+    /// long as a tick or longer. After a shorter wait it may not, or guests would call the host to have no turns.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.0.fresh.swap(false, Ordering::Relaxed)
+    }
+
     fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+        self.0.over.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -32,15 +49,22 @@ impl Tick {
 pub(crate) async fn taken<F: Future>(turns: &Semaphore, tick: &Tick, body: F) -> F::Output {
     let mut body = pin!(body);
     let mut turn = None;
+    let mut waits_since: Option<Instant> = None;
     loop {
         let ended = poll_fn(|context| {
+            if waits_since.take().is_some_and(|since| since.elapsed() >= TICK) {
+                tick.0.fresh.store(true, Ordering::Relaxed);
+            }
             let polled = body.as_mut().poll(context);
             // Whether it computes on or waits for the host: now somebody else may compute.
             turn = None;
             match polled {
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
                 Poll::Pending if tick.take() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    waits_since = Some(Instant::now());
+                    Poll::Pending
+                }
             }
         });
         if let Some(ended) = ended.await {
@@ -99,6 +123,39 @@ mod tests {
         }
         assert_eq!(*order.lock().unwrap(), [0, 1, 2].repeat(4));
         assert_eq!(turns.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_is_served_between_two_ticks_of_a_guest() {
+        let (turns, tick, mut ticks) = (Semaphore::new(1), Tick::default(), 0);
+        let body = async {
+            while ticks < 5 {
+                ticks += 1;
+                // Longer than the timer.
+                std::thread::sleep(Duration::from_millis(20));
+                tick.clone().over().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            () = taken(&turns, &tick, body) => panic!("the timer's turn never came"),
+        }
+        assert_eq!(ticks, 1);
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_waited_for_a_tick_computes_for_another_without_a_turn_and_for_no_more() {
+        let (turns, tick) = (Semaphore::new(1), Tick::default());
+        let body = async {
+            assert!(!tick.is_fresh(), "it has not waited");
+            tokio::time::sleep(TICK * 2).await;
+            assert!(tick.is_fresh());
+            assert!(!tick.is_fresh(), "once for each wait");
+            tick.clone().over().await;
+            assert!(!tick.is_fresh(), "to wait for a turn is no wait for the host");
+        };
+        taken(&turns, &tick, body).await;
     }
 
     #[tokio::test]

@@ -55,7 +55,7 @@ on_both_stores! {
         let waited = number(&second, "waited_ms");
         assert!((400..60_000).contains(&waited), "{second}");
         assert!((400_000..60_000_000).contains(&number(&first, "duration_us")), "{first}");
-        assert!((1..1_000_000).contains(&number(&first, "hooks_us")), "{first}");
+        assert!((1..60_000_000).contains(&number(&first, "hooks_us")), "{first}");
         assert!(((1 << 16)..(16 << 20)).contains(&number(&first, "peak_memory_bytes")), "{first}");
         assert!((1_000..1_000_000_000).contains(&number(&first, "fuel")), "{first}");
         let body = "{\"class\":\"X\",\"ms\":400,\"queue\":\"next\"}";
@@ -95,7 +95,7 @@ on_both_stores! {
 
     fn of_a_running_job_it_is_told_since_when_and_where_it_runs(place) {
         configure(place, "take-time");
-        place.push("work", "X", "{\"ms\":3000,\"queue\":\"next\"}");
+        place.push("work", "X", "{\"ms\":10000,\"queue\":\"next\"}");
         assert_eq!(place.status("work/1")["reserved_at"], Value::Null);
         let mut worker = place.listen(&[]);
         worker.wait_for_job("started", "work/1");

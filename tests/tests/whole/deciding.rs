@@ -1,23 +1,32 @@
 //! What becomes of a failed job when those who may decide about it fail
 //! themselves. What follows from their answers is a table in the worker.
 
-use jobhost_tests::{Workplace, guest};
+use jobhost_tests::{Finished, Workplace, guest};
 use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
 
 const TWICE: &str = "attempts = 2\nbackoff = { initial = \"0\", max = \"0\" }";
 
-/// Jobs of `work` fail, and a hook hears of it.
-fn failing(place: &Workplace, hook: &str) {
-    failing_with(place, "fail-temporary", hook);
+/// A plugin that has to answer gets the time, and one that never does a short one.
+fn timeout(answer: &str) -> &'static str {
+    if ["hang", "loop"].contains(&answer) { "timeout = \"300ms\"" } else { "timeout = \"5s\"" }
 }
 
+/// Pushes a job of `work` that fails, of which a hook hears that answers so, and runs it.
+fn failed(place: &Workplace, hook: &str, answer: &str) -> (String, Finished) {
+    failing_with(place, "fail-temporary", &format!("{}\n{hook}", timeout("")));
+    let id = place.push("work", "X", &format!("{{\"answer\":\"{answer}\",\"queue\":\"next\"}}"));
+    failing_with(place, "fail-temporary", &format!("{}\n{hook}", timeout(answer)));
+    (id, place.run("work"))
+}
+
+/// Jobs of `work` fail, and a hook hears of it.
 fn failing_with(place: &Workplace, behaviour: &str, hook: &str) {
     place.configure(&format!(
         "[queues.work]\n{TWICE}\nhooks = [\"hook\"]\n[queues.next]\n\
-         [plugins.it]\npath = {}\njobs = [\"*\"]\n\
-         [plugins.hook]\npath = {}\njobs = []\ntimeout = \"300ms\"\ngrants = {{ queues = [\"next\"] }}\n{hook}\n",
+         [plugins.it]\npath = {}\njobs = [\"*\"]\ntimeout = \"5s\"\n\
+         [plugins.hook]\npath = {}\njobs = []\ngrants = {{ queues = [\"next\"] }}\n{hook}\n",
         quoted(&guest(behaviour)),
         quoted(&guest("every-hook")),
     ));
@@ -26,8 +35,8 @@ fn failing_with(place: &Workplace, behaviour: &str, hook: &str) {
 #[test]
 fn where_can_retry_breaks_the_decision_of_the_queue_stands() {
     let place = Workplace::sqlite();
-    one_guest(&place, "policy", TWICE, "timeout = \"300ms\"");
     for (answer, why) in [("trap", "can-retry is broken"), ("loop", "timed out after 300 ms")] {
+        one_guest(&place, "policy", TWICE, timeout(answer));
         let id = place.push("work", "X", &format!("{{\"fail\":\"busy\",\"retry\":\"{answer}\"}}"));
         let run = place.run("work");
         run.complains("can-retry has failed; the queue's own decision stands").complains(why);
@@ -41,10 +50,9 @@ fn where_can_retry_breaks_the_decision_of_the_queue_stands() {
 #[test]
 fn a_broken_after_error_hook_that_is_open_leaves_the_decision_as_it_was() {
     let place = Workplace::sqlite();
-    failing(&place, "on-failure = \"open\"");
     for (answer, why) in BROKEN {
-        let id = place.push("work", "X", &format!("{{\"answer\":\"{answer}\",\"queue\":\"next\"}}"));
-        place.run("work").complains("a hook has failed in after-error").complains(why);
+        let (id, run) = failed(&place, "on-failure = \"open\"", answer);
+        run.complains("a hook has failed in after-error").complains(why);
         let failure = place.failure(&id);
         assert_eq!(failure["attempts"], 2, "{answer}: {failure}");
         assert_eq!(failure["record"]["cause"]["given_up"], "attempt 2 of 2", "{answer}: {failure}");
@@ -55,10 +63,9 @@ fn a_broken_after_error_hook_that_is_open_leaves_the_decision_as_it_was() {
 #[test]
 fn a_broken_after_error_hook_that_is_closed_sends_the_job_to_the_failed_set() {
     let place = Workplace::sqlite();
-    failing(&place, "on-failure = \"closed\"");
     for (answer, why) in BROKEN {
-        let id = place.push("work", "X", &format!("{{\"answer\":\"{answer}\",\"queue\":\"next\"}}"));
-        place.run("work").complains("a hook has failed in after-error").complains(why);
+        let (id, run) = failed(&place, "on-failure = \"closed\"", answer);
+        run.complains("a hook has failed in after-error").complains(why);
         let failure = place.failure(&id);
         assert_eq!(failure["attempts"], 1, "{answer}: {failure}");
         let cause = &failure["record"]["cause"];
@@ -79,7 +86,7 @@ on_both_stores! {
             ("fail-temporary", "{\"answer\":\"never\"}".to_owned()),
             ("policy", format!("{{\"fail\":\"busy\",\"retry\":{}}}", u64::MAX)),
         ] {
-            failing_with(place, behaviour, "");
+            failing_with(place, behaviour, timeout(""));
             let id = place.push("work", "X", &payload);
             let mut worker = place.listen(&[]);
             worker.wait_for_job("failed", &id);

@@ -32,7 +32,7 @@ on_both_stores! {
     fn a_job_that_outlasts_the_grace_is_handed_back_uncounted(place) {
         one_guest(place, "take-time", "", "");
         set_grace(place, "500ms");
-        place.push("work", "X", "{\"ms\":3000}");
+        place.push("work", "X", "{\"ms\":60000}");
         place.push("work", "Y", "{\"ms\":1}");
         let mut worker = place.listen(&["--concurrency", "1"]);
         worker.wait_for_job("started", "work/1");
@@ -40,11 +40,12 @@ on_both_stores! {
         worker.signal(Signal::SIGTERM);
         worker.wait_for_job("handed-back", "work/1");
         worker.end().success();
-        assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
         assert_eq!(place.counts("work"), [2, 0, 0, 0, 0]);
         let status = place.status("work/1");
         assert_eq!((&status["attempts"], &status["crashes"]), (&json!(0), &json!(0)), "{status}");
 
+        one_guest(place, "echo", "", "");
         let events = place.jobhost(&["run", "--json", "--concurrency", "1"]).run().success();
         let order: Vec<_> = events.lines().into_iter().filter(|line| line.contains("\"done\"")).collect();
         assert!(order[0].contains("\"work/1\"") && order[0].contains("\"attempt\":1"), "it is served first: {events}");
@@ -70,7 +71,7 @@ on_both_stores! {
             let told = Instant::now();
             worker.signal(signal);
             worker.end().exits_with(code);
-            assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+            assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
             let status = place.status(&id);
             assert!(["reserved", "waiting"].contains(&status["state"].as_str().unwrap()), "{status}");
             place.jobhost(&["remove", &id]).run().success();
@@ -176,7 +177,7 @@ fn a_worker_that_gets_no_answers_any_more_ends_in_time_and_at_a_second_signal_at
         if signals == 2 {
             worker.signal(Signal::SIGTERM);
             worker.end().exits_with(143);
-            assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+            assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
         } else {
             worker.end().success();
             assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
@@ -214,7 +215,7 @@ fn a_worker_that_is_told_to_stop_before_its_server_answered_ends_at_once() {
         let told = Instant::now();
         worker.signal(signal);
         let ended = worker.end().success();
-        assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
         assert_eq!(ended.stdout, "", "it had not begun");
         place.proxy().hold(false);
         assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);

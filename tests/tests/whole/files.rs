@@ -11,10 +11,7 @@ use jobhost_tests::chaos::leftovers;
 use jobhost_tests::{Workplace, wait_until};
 use rusqlite::Connection;
 
-use crate::settings::{marked, marked_jobs, marked_to_hand_on, marks, set_grace};
-
-/// Longer than a job takes to start, shorter than it may hold its lease unextended.
-const MEANWHILE_MS: u64 = 1_500;
+use crate::settings::{go, marked, marked_jobs, marked_to_hand_on, marked_until_go, marks, set_grace};
 
 /// A place whose file has been used.
 fn used() -> Workplace {
@@ -29,11 +26,12 @@ fn used() -> Workplace {
 #[track_caller]
 fn outlast(place: &Workplace, word: &str, trouble: impl FnOnce(&Workplace), mend: impl FnOnce(&Workplace)) {
     let mut worker = place.listen(&["--queue", "work"]);
-    place.push("work", "X", &marked_to_hand_on("first", MEANWHILE_MS));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     trouble(place);
     let lost = worker.wait_for("store-lost");
     assert!(lost["reason"].as_str().unwrap().contains(word), "{lost}");
+    go(place);
     wait_until("the job's end", Duration::from_secs(20), || match marks(place, "first") {
         (1, 1) => Ok(()),
         other => Err(other),
@@ -59,6 +57,7 @@ fn a_worker_outlasts_that_another_process_locks_its_file() {
         "is locked by process",
         |place| {
             locker.execute_batch("BEGIN IMMEDIATE").unwrap();
+            go(place);
             let refused = place.jobhost(&["push", "X", &marked("refused", 1), "--queue", "work"]).run();
             refused.exits_with(69).complains_clearly(&[&format!("locked by process {}", std::process::id())]);
         },
@@ -145,6 +144,7 @@ fn a_worker_outlasts_that_its_disk_is_full() {
         |place| {
             let error = fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+            go(place);
             // What is left of the log's last page is used up first.
             let body = format!("{{\"x\":\"{}\"}}", "x".repeat(100_000));
             let refused = place.jobhost(&["push", "X", &body, "--queue", "work"]).run();

@@ -7,10 +7,15 @@ use crate::settings::quoted;
 
 /// A queue `work` with every hook, whose jobs `behaviour` handles.
 fn hooked(place: &Workplace, behaviour: &str, hook: &str) {
+    hooked_within(place, "5s", behaviour, hook);
+}
+
+/// The same, with hooks that get this time.
+fn hooked_within(place: &Workplace, timeout: &str, behaviour: &str, hook: &str) {
     place.configure(&format!(
         "[queues.work]\nhooks = [\"hook\"]\n[queues.next]\n\
          [plugins.it]\npath = {}\njobs = [\"*\"]\n\
-         [plugins.hook]\npath = {}\njobs = []\ngrants = {{ queues = [\"next\"] }}\n{hook}\n",
+         [plugins.hook]\npath = {}\njobs = []\ntimeout = \"{timeout}\"\ngrants = {{ queues = [\"next\"] }}\n{hook}\n",
         quoted(&guest(behaviour)),
         quoted(&guest("every-hook")),
     ));
@@ -61,8 +66,9 @@ on_both_stores! {
     }
 
     fn a_hook_that_does_not_come_back_is_ended_after_its_own_time(place) {
-        hooked(place, "echo", "timeout = \"300ms\"\non-failure = \"closed\"");
+        hooked(place, "echo", "on-failure = \"closed\"");
         place.push("work", "X", "{\"loop\":\"before-exec\"}");
+        hooked_within(place, "300ms", "echo", "on-failure = \"closed\"");
         place.run("work");
         let failure = place.failure("work/1");
         let cause = &failure["record"]["cause"];

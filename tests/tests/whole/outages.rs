@@ -8,10 +8,7 @@ use std::time::Duration;
 use jobhost_tests::{RedisServer, Worker, Workplace, wait_until};
 use redis::Connection;
 
-use crate::settings::{marked, marked_jobs, marked_to_hand_on, marks};
-
-/// Long enough for a trouble to begin while the job runs, too short to outlast it.
-const MEANWHILE_MS: u64 = 1_500;
+use crate::settings::{go, marked, marked_jobs, marked_until_go, marks};
 
 /// A server in trouble: how that begins and ends, and what of it people read.
 struct Trouble {
@@ -134,12 +131,13 @@ fn outlast(trouble: &Trouble) {
     marked_jobs(&place);
     let mut worker = place.listen(&["--queue", "work"]);
     place.push("other", "X", &marked("other", 1));
-    place.push("work", "X", &marked_to_hand_on("first", MEANWHILE_MS));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     let mut server = place.server().connect();
     (trouble.begins)(&place, &mut server);
     let lost = worker.wait_for("store-lost");
     assert!(lost["reason"].as_str().unwrap().contains(&place.server().address()), "{lost}");
+    go(&place);
 
     let pushed = place.jobhost(&["push", "X", &marked("refused", 1), "--queue", "work"]).run().exits_with(trouble.push);
     pushed.complains_clearly(&[trouble.word, &place.server().address()]);
@@ -189,10 +187,11 @@ fn a_worker_outlasts_that_its_server_pauses_its_clients() {
     let place = Workplace::durable_redis();
     marked_jobs(&place);
     let mut worker = place.listen(&["--queue", "work"]);
-    place.push("work", "X", &marked_to_hand_on("first", MEANWHILE_MS));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     // Longer than anybody waits for an answer, so that calls are sent again while the first ones still wait.
     place.server().command::<()>(&["CLIENT", "PAUSE", "4500", "ALL"]);
+    go(&place);
     place
         .jobhost(&["push", "X", &marked("refused", 1), "--queue", "work"])
         .run()
@@ -213,9 +212,10 @@ fn a_worker_outlasts_that_its_server_loads_its_data() {
     }
     rewrite_log(&mut server);
     let mut worker = place.listen(&["--queue", "work"]);
-    place.push("work", "X", &marked_to_hand_on("first", MEANWHILE_MS));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     place.server_mut().kill();
+    go(&place);
     // So many microseconds for each key, and clients are heard after so many bytes.
     place.server_mut().restart_with(&["--key-load-delay", "60000", "--loading-process-events-interval-bytes", "1024"]);
     let pushed = wait_until("a push to meet a server that loads", Duration::from_secs(20), || {
@@ -237,11 +237,12 @@ fn a_job_that_runs_while_its_server_forgets_everything_settles_nothing_and_its_w
     let mut place = Workplace::with_redis(RedisServer::start);
     marked_jobs(&place);
     let mut worker = place.listen(&["--queue", "work"]);
-    place.push("work", "X", &marked_to_hand_on("first", MEANWHILE_MS));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     place.server_mut().kill();
     worker.wait_for("store-lost");
     place.server_mut().restart();
+    go(&place);
     worker.wait_for("store-back");
     worker.wait_for_job("lost", "work/1");
     assert_eq!(place.counts("next"), [0, 0, 0, 0, 0], "its follow-up is gone with it");

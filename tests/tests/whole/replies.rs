@@ -2,12 +2,11 @@
 //! the program and its Redis server: nothing runs twice for it and nothing is
 //! lost.
 
-use std::thread;
 use std::time::Duration;
 
 use jobhost_tests::{Fate, Request, Workplace, wait_until};
 
-use crate::settings::{marked, marked_jobs, marked_to_hand_on, marks, one_guest};
+use crate::settings::{go, marked, marked_jobs, marked_to_hand_on, marked_until_go, marks, one_guest};
 
 /// Becomes of the first command of this name; all others pass.
 fn first(name: &'static str, fate: Fate) -> impl FnMut(&Request) -> Fate + Send {
@@ -83,9 +82,10 @@ fn replies_that_come_too_late_cost_no_job_and_no_attempt() {
     place.push("other", "X", &marked("before", 1));
     let mut worker = place.listen(&["--queue", "work", "--queue", "other"]);
     worker.wait_for_job("done", "other/1");
-    place.push("work", "X", &marked_to_hand_on("first", 1_000));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     place.proxy().hold(true);
+    go(&place);
     worker.wait_for("store-lost");
     // The server has done what it was asked; nobody has heard of it.
     wait_until("the settlement", Duration::from_secs(20), || {
@@ -109,10 +109,11 @@ fn connections_that_are_refused_for_a_while_cost_no_job_and_no_attempt() {
     let place = Workplace::proxied_redis();
     marked_jobs(&place);
     let mut worker = place.listen(&["--queue", "work"]);
-    place.push("work", "X", &marked_to_hand_on("first", 1_000));
+    place.push("work", "X", &marked_until_go("first"));
     worker.wait_for_job("started", "work/1");
     place.proxy().refuse(true);
     worker.wait_for("store-lost");
+    go(&place);
     place
         .jobhost(&["push", "X", "--queue", "work"])
         .run()
@@ -122,8 +123,13 @@ fn connections_that_are_refused_for_a_while_cost_no_job_and_no_attempt() {
         (1, 1) => Ok(()),
         other => Err(other),
     });
-    // Its settlement is tried again and again.
-    thread::sleep(Duration::from_secs(1));
+    let before = place.proxy().refused();
+    wait_until("its settlement to be tried again and again", Duration::from_mins(1), || {
+        match place.proxy().refused() - before {
+            0 | 1 => Err("not yet"),
+            _ => Ok(()),
+        }
+    });
     place.proxy().refuse(false);
     worker.wait_for("store-back");
     assert_eq!(worker.wait_for_job("done", "work/1")["attempt"], 1);

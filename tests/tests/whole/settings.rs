@@ -33,6 +33,18 @@ pub(crate) fn marked_to_hand_on(mark: &str, ms: u64) -> String {
     json!({"mark": format!("/marks/{mark}"), "ms": ms, "good": 1, "next": "next", "after": after}).to_string()
 }
 
+/// The same of a job that takes until [`go`] is said.
+pub(crate) fn marked_until_go(mark: &str) -> String {
+    let after = marked(&format!("{mark}-next"), 1);
+    json!({"mark": format!("/marks/{mark}"), "go": "/marks/go", "ms": 1, "good": 1, "next": "next", "after": after})
+        .to_string()
+}
+
+/// Lets jobs end that wait for it.
+pub(crate) fn go(place: &Workplace) {
+    place.write("marks/go", "");
+}
+
 /// How often a job with this mark began, and how often it ended well.
 pub(crate) fn marks(place: &Workplace, mark: &str) -> (usize, usize) {
     let found = fs::read_to_string(place.path("marks").join(mark)).unwrap_or_default();

@@ -84,7 +84,7 @@ pub const LIMITS: [LimitKey; 17] = [
     limit!("handles", Count, 1, 1_000_000, handles),
     limit!("host-call-bytes", Bytes, 64 * KIB, GIB, host_call_bytes),
     limit!("output", Bytes, 0, 16 * MIB, output_bytes),
-    limit!("stdio", Bytes, 0, 16 * MIB, stdio_bytes),
+    limit!("stdio", Bytes, 0, MIB, stdio_bytes),
     limit!("log-lines", Count, 0, 1_000_000, log_lines),
     limit!("log-bytes", Bytes, 0, 64 * MIB, log_bytes),
     limit!("note-bytes", Bytes, 0, 64 * KIB, note_bytes),

@@ -1,62 +1,87 @@
 //! Opening what lies below a granted folder: regular files and folders, nothing else. To open a pipe waits for its other
 //! end, and a device may do anything; such a call cannot be called off and would keep a thread of the host for ever.
-//! Where paths lead is not decided here but by the WASI implementation, which does the opening.
+//! Where paths lead is not decided here but by the WASI implementation, which does the opening. What comes to lie at a
+//! path between the look at it and the opening is opened whatever it is.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DescriptorType, ErrorCode, Host, HostDescriptor, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, ErrorCode, Host, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{FsError, FsResult};
 
 use crate::host::State;
 
-/// The instance in which the WASI implementation defines the function; a test makes sure that it is this one.
+/// The instance in which the WASI implementation defines the functions; a test makes sure that it is this one.
 const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
-const FUNCTION: &str = "[method]descriptor.open-at";
+const OPEN: &str = "[method]descriptor.open-at";
+/// Opens what it sets the times of.
+const SET_TIMES: &str = "[method]descriptor.set-times-at";
 
-type Opened = Result<Resource<Descriptor>, ErrorCode>;
-type Arguments = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
+type Answer<T> = Result<T, ErrorCode>;
+type ToOpen = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
+type ToSetTimes = (Resource<Descriptor>, PathFlags, String, NewTimestamp, NewTimestamp);
 
-/// Puts a function before the linker's own that refuses what must not be opened.
+/// Puts functions before the linker's own that refuse what must not be opened.
 pub(crate) fn guard(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let wrapped = linker.instance(INTERFACE).and_then(|mut interface| {
-        interface.func_wrap_async(FUNCTION, |mut store: StoreContextMut<'_, State>, arguments: Arguments| {
-            Box::new(async move {
-                let mut files = store.data_mut().filesystem();
-                match opened(&mut files, arguments).await {
-                    Ok(opened) => Ok((Opened::Ok(opened),)),
-                    Err(error) => Ok((Opened::Err(files.convert_error_code(error)?),)),
-                }
-            })
-        })
-    });
+    let wrapped = shadow(linker);
     linker.allow_shadowing(false);
     wrapped
 }
 
-async fn opened(files: &mut impl HostDescriptor, arguments: Arguments) -> FsResult<Resource<Descriptor>> {
-    let (folder, follow, path, how, access) = arguments;
-    // Handles are borrowed by number here and given back below, as the guest's own call would.
-    let same = || Resource::new_borrow(folder.rep());
-    match files.stat_at(same(), follow, path.clone()).await {
-        Ok(found) => permitted(found.type_)?,
-        // Not there, or not to be looked at: opening says what is wrong, or creates a regular file.
-        Err(error) => {
-            error.downcast().map_err(FsError::trap)?;
-        }
+fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(INTERFACE)?;
+    interface.func_wrap_async(OPEN, |mut store: StoreContextMut<'_, State>, arguments: ToOpen| {
+        Box::new(async move {
+            let mut files = store.data_mut().filesystem();
+            let opened = open(&mut files, arguments).await;
+            Ok((answer(&mut files, opened)?,))
+        })
+    })?;
+    interface.func_wrap_async(SET_TIMES, |mut store: StoreContextMut<'_, State>, arguments: ToSetTimes| {
+        Box::new(async move {
+            let mut files = store.data_mut().filesystem();
+            let set = set_times(&mut files, arguments).await;
+            Ok((answer(&mut files, set)?,))
+        })
+    })
+}
+
+fn answer<T>(files: &mut impl Host, result: FsResult<T>) -> wasmtime::Result<Answer<T>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => Ok(Err(files.convert_error_code(error)?)),
     }
-    let opened = files.open_at(folder, follow, path, how, access).await?;
-    // It may have become something else in between.
-    let kind = files.get_type(Resource::new_borrow(opened.rep())).await?;
-    match permitted(kind) {
-        Ok(()) => Ok(opened),
-        Err(refused) => {
-            files.drop(opened).map_err(FsError::trap)?;
-            Err(refused)
-        }
+}
+
+async fn open(files: &mut impl HostDescriptor, arguments: ToOpen) -> FsResult<Resource<Descriptor>> {
+    let (folder, follow, path, how, access) = arguments;
+    look(files, &folder, follow, &path).await?;
+    files.open_at(folder, follow, path, how, access).await
+}
+
+async fn set_times(files: &mut impl HostDescriptor, arguments: ToSetTimes) -> FsResult<()> {
+    let (folder, follow, path, accessed, modified) = arguments;
+    look(files, &folder, follow, &path).await?;
+    files.set_times_at(folder, follow, path, accessed, modified).await
+}
+
+/// Whether what is at the path may be opened. What is not there may: opening says so, or creates a regular file.
+async fn look(
+    files: &mut impl HostDescriptor,
+    folder: &Resource<Descriptor>,
+    follow: PathFlags,
+    path: &str,
+) -> FsResult<()> {
+    // Handles are borrowed by number here, as the guest's own call would.
+    match files.stat_at(Resource::new_borrow(folder.rep()), follow, path.to_owned()).await {
+        Ok(found) => permitted(found.type_),
+        Err(error) => match error.downcast().map_err(FsError::trap)? {
+            ErrorCode::NoEntry => Ok(()),
+            other => Err(other.into()),
+        },
     }
 }
 

@@ -149,6 +149,35 @@ mod write_file {
     }
 }
 
+mod set_times {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_files_and_folders_get_other_times_and_a_pipe_holds_nobody_up() {
+        let (_root, inside) = folders();
+        assert!(std::process::Command::new("mkfifo").arg(inside.join("pipe")).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", inside.join("link")).unwrap();
+        std::os::unix::fs::symlink("file", inside.join("good-link")).unwrap();
+        std::os::unix::net::UnixListener::bind(inside.join("socket")).unwrap();
+        let plugin = granted("set-times", &inside, FsMode::ReadWrite);
+        let refused = Err("PermissionDenied".to_owned());
+        for (path, follow, expected) in [
+            ("pipe", "yes", refused.clone()),
+            ("pipe", "no", refused.clone()),
+            ("link", "yes", refused.clone()),
+            ("link", "no", Ok(String::new())),
+            ("socket", "yes", refused.clone()),
+            ("../secret", "yes", refused),
+            ("absent", "yes", Err("NotFound".to_owned())),
+            ("good-link", "yes", Ok(String::new())),
+            (".", "yes", Ok(String::new())),
+        ] {
+            let payload = format!(r#"{{"path":"/in/{path}","follow":"{follow}"}}"#);
+            assert_eq!(run(&plugin, &payload).await, expected, "{path}, follow: {follow}");
+        }
+    }
+}
+
 mod tamper {
     use super::*;
 

@@ -223,7 +223,31 @@ async fn tables_that_grow_end_with_the_limit_that_stopped_them() {
         PluginSettings { limits: Limits { table_elements: 1_000, ..Limits::default() }, ..PluginSettings::default() };
     let plugin = Plugin::load(engine(), "tables", &path, settings).unwrap();
     let finished = plugin.execute(job(""), call().0).await;
-    assert_eq!(limit(&finished), "table of 1001 elements, at most 1000 are allowed by `table-elements`");
+    assert_eq!(limit(&finished), "tables of 1001 elements together, at most 1000 are allowed by `table-elements`");
+}
+
+#[tokio::test]
+async fn tables_that_grow_in_turn_are_counted_together() {
+    let grows = "(table $t 1 funcref) (table $u 1 funcref) (func $grow (loop $on \
+        (if (i32.eq (table.grow $t (ref.null func) (i32.const 100)) (i32.const -1)) (then unreachable)) \
+        (if (i32.eq (table.grow $u (ref.null func) (i32.const 100)) (i32.const -1)) (then unreachable)) (br $on)))";
+    let (_folder, path) = handwritten(grows, "(block (call $grow)) i32.const 1024)");
+    let settings =
+        PluginSettings { limits: Limits { table_elements: 1_000, ..Limits::default() }, ..PluginSettings::default() };
+    let plugin = Plugin::load(engine(), "tables", &path, settings).unwrap();
+    let finished = plugin.execute(job(""), call().0).await;
+    assert_eq!(limit(&finished), "tables of 1002 elements together, at most 1000 are allowed by `table-elements`");
+}
+
+#[tokio::test]
+async fn a_memory_that_meets_its_own_maximum_is_not_told_as_one_that_meets_the_limit() {
+    let grows = "(memory $second 1 2) (func $grow \
+        (if (i32.eq (memory.grow $second (i32.const 2)) (i32.const -1)) (then unreachable)))";
+    let (_folder, path) = handwritten(grows, "(block (call $grow)) i32.const 1024)");
+    let plugin = Plugin::load(engine(), "maximum", &path, PluginSettings::default()).unwrap();
+    let finished = plugin.execute(job(""), call().0).await;
+    let FailureCause::Trapped(text) = &faulted(&finished).cause else { panic!("{finished:?}") };
+    assert!(text.ends_with("it had been refused more memory before: its own maximum is 131072 bytes"), "{text}");
 }
 
 #[tokio::test]

@@ -126,22 +126,31 @@ fn a_component_that_needs_more_than_its_limits_is_refused() {
         refusal_with(&path, settings)
     };
     let text = limited("(memory $large 32)", |limits| limits.memory = 1 << 20);
-    assert!(text.contains("needs 2097152 bytes of memory at the start, its limit is 1048576"), "{text}");
+    assert!(
+        text.contains("needs 2097152 bytes of memory at the start, its limit is 1048576; raise the limit `memory`"),
+        "{text}"
+    );
     // Each fits, both do not.
     let text = limited("(memory $large 16)", |limits| limits.memory = 1 << 20);
     assert!(text.contains("refused more memory when it held "), "{text}");
     let text = limited("(memory $second 1)", |limits| limits.memories = 1);
-    assert!(text.contains("needs 2 memories, its limit is 1"), "{text}");
+    assert!(text.contains("needs 2 memories, its limit is 1; raise the limit `memories`"), "{text}");
     let text = limited("(table 2000 funcref)", |limits| {
         limits.table_elements = 1_000;
     });
-    assert!(text.contains("needs 2000 elements in one table, its limit is 1000"), "{text}");
+    assert!(
+        text.contains("needs 2000 elements in one table, its limit is 1000; raise the limit `table-elements`"),
+        "{text}"
+    );
     let text = limited("(table 1 funcref) (table 1 funcref)", |limits| {
         limits.tables = 1;
     });
-    assert!(text.contains("needs 2 tables, its limit is 1"), "{text}");
+    assert!(text.contains("needs 2 tables, its limit is 1; raise the limit `tables`"), "{text}");
     let text = limited("", |limits| limits.instances = 0);
-    assert!(text.contains("cannot be started: instance count too high at 1; raise the limit"), "{text}");
+    assert!(
+        text.contains("cannot be started: instance count too high at 1; the limit is `instances`; raise the limit"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -149,7 +158,10 @@ fn a_component_that_needs_more_than_the_pool_has_is_held_to_its_limits_alone() {
     let memory = with_handler("(memory $large 4096)");
     assert!(refused(&memory).contains("needs 268435456 bytes of memory at the start, its limit is 134217728"));
     let table = with_handler("(table 200000 funcref)");
-    assert!(refused(&table).contains("needs 200000 elements in one table, its limit is 100000; raise the limit"));
+    assert!(
+        refused(&table)
+            .contains("needs 200000 elements in one table, its limit is 100000; raise the limit `table-elements`")
+    );
     let (_folder, path) = file(&table);
     let mut settings = PluginSettings::default();
     settings.limits.table_elements = 200_000;
@@ -160,10 +172,9 @@ fn a_component_that_needs_more_than_the_pool_has_is_held_to_its_limits_alone() {
 fn a_raised_limit_holds_for_what_grows_while_the_guest_runs_too() {
     let grows = "(table $t 1 funcref) (func $grow (if (i32.eq (table.grow $t (ref.null func) (i32.const 150000)) (i32.const -1)) (then unreachable))) (start $grow)";
     let (_folder, path) = file(&with_handler(grows));
-    assert!(
-        refusal(&path)
-            .contains("table of 150001 elements, at most 100000 are allowed by `table-elements`; raise the limit")
-    );
+    assert!(refusal(&path).contains(
+        "tables of 150001 elements together, at most 100000 are allowed by `table-elements`; raise the limit"
+    ));
     let mut settings = PluginSettings::default();
     settings.limits.table_elements = 200_000;
     Plugin::load(engine(), "thumbs", &path, settings).unwrap();

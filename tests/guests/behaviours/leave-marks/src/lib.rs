@@ -1,9 +1,10 @@
 //! Leaves a line in the file `mark` when it begins and one when it ends well, each with its attempt and id, so that
 //! every execution can be counted from outside. Between the two it pushes `after` to the queue `next` if that is named,
-//! takes `ms` milliseconds, and fails until attempt `good`.
+//! waits for the file `go` if that is named, takes `ms` milliseconds, and fails until attempt `good`.
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use guest::types::{Job, JobError};
@@ -18,6 +19,10 @@ guest::handler!(|job| {
     if !next.is_empty() {
         let draft = guest::draft(&next, "FollowUp", &guest::text(&job, "after"));
         guest::queue::push(&draft).map_err(guest::permanent)?;
+    }
+    let go = guest::text(&job, "go");
+    while !go.is_empty() && !Path::new(&go).exists() {
+        std::thread::sleep(Duration::from_millis(10));
     }
     std::thread::sleep(Duration::from_millis(ms));
     if job.attempt < good {
