@@ -9,7 +9,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::imported::{context, queue, types};
-use crate::capabilities::queues;
+use crate::capabilities::{Granted, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, Meter, size};
 use crate::output::{Capture, printable, shown};
@@ -33,8 +33,7 @@ pub trait CallHost: Send + Sync + 'static {
     fn log(&self, level: Level, message: &str);
 }
 
-/// Queues that the operator is told of in one call, once each, when a push to them is refused. A guest may go on to
-/// try others.
+/// Refusals that the operator is told of in one call, once each. A guest may go on to try other things.
 const ADVISED: usize = 16;
 
 /// Between the lines of a message, so that none can pass for a message of its own, or of the host.
@@ -71,7 +70,7 @@ impl Stage {
 pub(crate) struct Setting<'a> {
     pub(crate) plugin: &'a Arc<str>,
     pub(crate) limits: &'a Limits,
-    pub(crate) queues: &'a Arc<[String]>,
+    pub(crate) granted: &'a Arc<Granted>,
     pub(crate) stage: Stage,
     pub(crate) deadline: Instant,
     pub(crate) host: Arc<dyn CallHost>,
@@ -86,7 +85,7 @@ pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     plugin: Arc<str>,
-    queues: Arc<[String]>,
+    granted: Arc<Granted>,
     stage: Stage,
     deadline: Instant,
     host: Arc<dyn CallHost>,
@@ -116,7 +115,7 @@ impl State {
             wasi,
             table,
             plugin: Arc::clone(setting.plugin),
-            queues: Arc::clone(setting.queues),
+            granted: Arc::clone(setting.granted),
             stage: setting.stage,
             deadline: setting.deadline,
             host: setting.host,
@@ -138,11 +137,10 @@ impl State {
             return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
         for draft in drafts {
-            if let Err(advice) = queues::permit(&self.plugin, &self.queues, &draft.queue) {
+            if let Err(advice) = queues::permit(&self.plugin, &self.granted.queues, &draft.queue) {
+                self.advise(advice);
                 let queue = shown(&draft.queue, queues::QUEUE_SHOWN);
-                let refusal = format!("the queue `{queue}` is not granted");
-                self.advise(queue, &advice);
-                return Err(PushError::Denied(refusal));
+                return Err(PushError::Denied(format!("the queue `{queue}` is not granted")));
             }
             if let Some(problem) = queues::problem(draft) {
                 return Err(PushError::Invalid(problem));
@@ -164,11 +162,21 @@ impl State {
         Ok(())
     }
 
-    /// Tells the operator what would allow a push to this queue.
-    fn advise(&mut self, queue: String, advice: &str) {
-        if self.advised.len() < ADVISED && !self.advised.contains(&queue) {
-            self.host.log(Level::Warn, &printable(advice));
-            self.advised.push(queue);
+    /// Whose call this is.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// What the plugin may do.
+    pub(crate) fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    /// Tells the operator what would allow what was just refused, each thing once.
+    pub(crate) fn advise(&mut self, advice: String) {
+        if self.advised.len() < ADVISED && !self.advised.contains(&advice) {
+            self.host.log(Level::Warn, &printable(&advice));
+            self.advised.push(advice);
         }
     }
 }
@@ -182,7 +190,7 @@ impl WasiView for State {
 impl types::Host for State {}
 
 impl context::Host for State {
-    async fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+    async fn log(&mut self, level: Level, mut message: String) -> wasmtime::Result<()> {
         let length = crate::limits::bytes(message.len());
         if self.left.log_lines == 0 {
             return Ok(());
@@ -192,6 +200,7 @@ impl context::Host for State {
         {
             self.left.log_bytes = bytes;
             self.left.log_lines -= 1;
+            self.granted.secrets.hide(&mut message);
             self.host.log(level, &printable(&message).replace('\n', CONTINUED));
         } else {
             self.left.log_lines = 0;
@@ -209,7 +218,9 @@ impl context::Host for State {
         Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
-    async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
+    async fn progress(&mut self, done: u32, total: Option<u32>, mut note: String) -> wasmtime::Result<()> {
+        // Before it is cut, which might leave half of one.
+        self.granted.secrets.hide(&mut note);
         let end = note.floor_char_boundary(self.left.note_bytes);
         self.host.progress(done, total, &shown(&note[..end], usize::MAX));
         Ok(())

@@ -12,6 +12,7 @@
 
 mod bindings;
 mod capabilities;
+mod conceal;
 mod engine;
 mod exports;
 mod host;
@@ -31,7 +32,7 @@ mod ticker;
 pub mod types;
 mod weight;
 
-pub use capabilities::{FsGrant, FsMode, Grants};
+pub use capabilities::{Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, Random, SecretGrant, SecretSource};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::Exports;
 pub use host::CallHost;

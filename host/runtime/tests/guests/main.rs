@@ -8,17 +8,19 @@ mod calling;
 mod effects;
 mod ends;
 mod files;
+mod granted;
 mod harness;
 mod hooks;
 mod limits;
 mod loading;
 
 /// The sources of the tests.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     include_str!("answers.rs"),
     include_str!("effects.rs"),
     include_str!("ends.rs"),
     include_str!("files.rs"),
+    include_str!("granted.rs"),
     include_str!("hooks.rs"),
     include_str!("limits.rs"),
     include_str!("loading.rs"),
