@@ -17,6 +17,10 @@ mod grantable {
         path: "../../wit",
         world: "grantable",
         imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::capabilities::keyvalue::Open,
+            "wasi:keyvalue/atomics.cas": crate::capabilities::keyvalue::Cas,
+        },
     });
 }
 
@@ -24,3 +28,4 @@ pub(crate) use generated::exports::jobhost::plugin as exported;
 pub(crate) use generated::jobhost::plugin as imported;
 pub(crate) use grantable::jobhost::plugin::secrets;
 pub(crate) use grantable::wasi::config::store as config;
+pub(crate) use grantable::wasi::keyvalue;

@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::imported::{context, queue, types};
+use crate::buckets::Buckets;
 use crate::capabilities::{Granted, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, Meter, size};
@@ -27,6 +28,11 @@ pub trait CallHost: Send + Sync + 'static {
 
     /// The guest's own estimate of how far it is. The note is bounded, printable and on one line.
     fn progress(&self, done: u32, total: Option<u32>, note: &str);
+
+    /// The buckets of the store; the error says why there are none for this call.
+    fn buckets(&self) -> Result<&dyn Buckets, &'static str> {
+        Err("there is no store here")
+    }
 
     /// A message of the guest's log, or the runtime's word on what it refused the guest. It is bounded and printable;
     /// where it has several lines, all but the first are indented.
@@ -101,6 +107,9 @@ struct Left {
     log_lines: u32,
     log_bytes: u64,
     note_bytes: usize,
+    bucket_keys: u32,
+    value_bytes: u64,
+    call_bytes: u64,
 }
 
 impl State {
@@ -126,6 +135,9 @@ impl State {
                 log_lines: limits.log_lines,
                 log_bytes: limits.log_bytes,
                 note_bytes: size(limits.note_bytes),
+                bucket_keys: limits.bucket_keys,
+                value_bytes: limits.value_bytes,
+                call_bytes: limits.host_call_bytes,
             },
             advised: Vec::new(),
         }
@@ -170,6 +182,35 @@ impl State {
     /// What the plugin may do.
     pub(crate) fn granted(&self) -> &Granted {
         &self.granted
+    }
+
+    /// Where the call's effects go.
+    pub(crate) fn call_host(&self) -> Arc<dyn CallHost> {
+        Arc::clone(&self.host)
+    }
+
+    /// The resources that the guest holds.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Counts keys that the guest reads, lists or writes.
+    pub(crate) fn spend_keys(&mut self, keys: usize) -> Result<(), String> {
+        let left = u32::try_from(keys).ok().and_then(|keys| self.left.bucket_keys.checked_sub(keys));
+        self.left.bucket_keys = left.ok_or_else(|| {
+            format!("too many keys in one call: {} more are allowed; raise `limits.bucket-keys`", self.left.bucket_keys)
+        })?;
+        Ok(())
+    }
+
+    /// Bytes that a value may have.
+    pub(crate) fn value_bytes(&self) -> u64 {
+        self.left.value_bytes
+    }
+
+    /// Bytes that cross the border in one host call.
+    pub(crate) fn call_bytes(&self) -> u64 {
+        self.left.call_bytes
     }
 
     /// Tells the operator what would allow what was just refused, each thing once.

@@ -13,7 +13,12 @@ const OURS: [&str; 4] =
     ["jobhost:plugin/types", "jobhost:plugin/context", "jobhost:plugin/queue", "jobhost:plugin/secrets"];
 
 /// What of WASI is still a draft: it fits in this version alone.
-const DRAFTS: [(&str, &str); 1] = [("wasi:config/store", "0.2.0-rc.1")];
+const DRAFTS: [(&str, &str); 4] = [
+    ("wasi:config/store", "0.2.0-rc.1"),
+    ("wasi:keyvalue/store", "0.2.0-draft2"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft2"),
+    ("wasi:keyvalue/batch", "0.2.0-draft2"),
+];
 
 /// The version of WASI that this host has.
 const WASI_VERSION: &str = "0.2.12";
@@ -84,6 +89,9 @@ fn missing(import: &str, grants: &Grants) -> Option<&'static str> {
     match import.split('@').next().unwrap_or_default() {
         "wasi:config/store" if grants.config.is_none() => Some("config = { KEY = \"value\" }"),
         "jobhost:plugin/secrets" if grants.secrets.is_empty() => Some("secrets = { NAME = { env = \"VARIABLE\" } }"),
+        "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch" if grants.keyvalue.is_empty() => {
+            Some("keyvalue = [{ bucket = \"BUCKET\", mode = \"rw\" }]")
+        }
         _ => None,
     }
 }
@@ -148,6 +156,7 @@ mod tests {
         assert!(hint("jobhost:plugin/queues@0.1.0").contains("`jobhost:plugin/queue@0.1.0`"));
         assert!(hint("wasi:cli/stdout@0.3.0").contains("wasm32-wasip2"));
         assert!(hint("wasi:config/store@0.2.0-draft").contains("version 0.2.0-rc.1 of that"));
+        assert!(hint("wasi:keyvalue/store@0.2.0-draft").contains("version 0.2.0-draft2 of that"));
         assert!(hint("some:thing/else@1.0.0").contains("without it"));
     }
 }

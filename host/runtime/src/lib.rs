@@ -11,6 +11,7 @@
 //! [`Outcome`], whatever the guest does. Nothing of a guest survives its call.
 
 mod bindings;
+mod buckets;
 mod capabilities;
 mod conceal;
 mod engine;
@@ -32,7 +33,10 @@ mod ticker;
 pub mod types;
 mod weight;
 
-pub use capabilities::{Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, Random, SecretGrant, SecretSource};
+pub use buckets::{BucketChange, BucketChanged, BucketValue, BucketValues, Buckets};
+pub use capabilities::{
+    BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, Random, SecretGrant, SecretSource,
+};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::Exports;
 pub use host::CallHost;

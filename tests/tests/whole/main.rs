@@ -30,6 +30,7 @@ mod crashes;
 mod ending;
 mod grants;
 mod hooks;
+mod keyvalue;
 mod listening;
 mod readme;
 mod running;

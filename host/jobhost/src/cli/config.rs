@@ -81,6 +81,7 @@ fn document(config: &Config, warnings: &[String]) -> serde_json::Value {
                 "env": names(grants.env.iter().map(|grant| &grant.name)),
                 "config": names(grants.config.iter().flat_map(|values| values.keys())),
                 "secrets": names(grants.secrets.iter().map(|grant| &grant.name)),
+                "buckets": names(grants.keyvalue.iter().map(|grant| &grant.bucket)),
             })
         })
         .collect();
@@ -166,6 +167,11 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
     lines.push(("environment", names(grants.env.iter().map(|grant| &grant.name)).join(", ")));
     lines.push(("config", names(grants.config.iter().flat_map(|values| values.keys())).join(", ")));
     lines.push(("secrets", names(grants.secrets.iter().map(|grant| &grant.name)).join(", ")));
+    lines.extend(grants.keyvalue.iter().map(|grant| {
+        let mode = if grant.write { "read and write" } else { "read only" };
+        let most = format!("at most {} keys, {}", grant.keys, show_size(grant.bytes));
+        ("bucket", format!("{} as {}, {mode}, {most}", grant.bucket, harmless_line(&grant.guest)))
+    }));
     lines.push(("clock", clock_line(grants.clock)));
     if let Random::Seeded(seed) = grants.random {
         lines.push(("random", format!("seeded with {seed}: the same numbers in every call")));

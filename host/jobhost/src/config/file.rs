@@ -262,11 +262,12 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
 }
 
 fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
-    let sizes: [(&'static str, &mut u64, _); 4] = [
+    let sizes: [(&'static str, &mut u64, _); 5] = [
         ("memory", &mut limits.memory, 1 << 20..=4 << 30),
         ("host-call-bytes", &mut limits.host_call_bytes, 64 << 10..=1 << 30),
         ("output", &mut limits.output_bytes, 0..=16 << 20),
         ("stdio", &mut limits.stdio_bytes, 0..=16 << 20),
+        ("bucket-value", &mut limits.value_bytes, 0..=16 << 20),
     ];
     for (key, limit, range) in sizes {
         if let Some(bytes) = section.read(key, size(range)) {
@@ -276,11 +277,12 @@ fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
     if let Some(fuel) = section.read("fuel", whole(0..=u64::MAX)) {
         limits.fuel = fuel;
     }
-    let counts: [(&'static str, &mut u32, _); 4] = [
+    let counts: [(&'static str, &mut u32, _); 5] = [
         ("table-elements", &mut limits.table_elements, 1..=10_000_000),
         ("instances", &mut limits.instances, 1..=10_000),
         ("handles", &mut limits.handles, 1..=1_000_000),
         ("pushes", &mut limits.pushes, 0..=100_000),
+        ("bucket-keys", &mut limits.bucket_keys, 0..=100_000_000),
     ];
     for (key, limit, range) in counts {
         if let Some(count) = section.read(key, whole32(range)) {

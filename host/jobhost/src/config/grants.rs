@@ -6,18 +6,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jobhost_runtime::{Clock, EnvGrant, EnvValue, FsGrant, FsMode, Random, SecretGrant, SecretSource};
+use jobhost_queue::Bucket;
+use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Random, SecretGrant, SecretSource};
 use toml::de::DeValue;
 
 use super::durations::{parse_duration, show_duration};
 use super::file::FilePlugin;
-use super::section::{Section, choice, found, text, whole};
+use super::section::{Section, choice, found, size, text, whole};
 
 /// The farthest that a plugin's clock may be from the host's.
 const FARTHEST: Duration = Duration::from_hours(24 * 365 * 100);
 
 /// Keys that a later version brings.
-pub(super) const LATER: &[&str] = &["http", "keyvalue"];
+pub(super) const LATER: &[&str] = &["http"];
 
 pub(super) fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &Path) {
     let example = "[{ host = \"storage\", guest = \"/storage\", mode = \"ro\" }]";
@@ -31,6 +32,11 @@ pub(super) fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin,
     for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
         plugin.queues_at.push(queue.at);
         plugin.config.grants.queues.push(queue.text);
+    }
+    for entry in section.section_list("keyvalue", "[{ bucket = \"assets\", mode = \"rw\" }]") {
+        if let Some(grant) = read_bucket(entry, &plugin.config.grants.keyvalue) {
+            plugin.config.grants.keyvalue.push(grant);
+        }
     }
     let grants = &mut plugin.config.grants;
     let example = "{ REGION = \"eu\", LANG = { env = \"LANG\" } }";
@@ -78,6 +84,28 @@ fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
     }
     section.finish(&[]);
     Some(FsGrant { host: folder.join(host?), guest: guest?, mode: mode? })
+}
+
+fn read_bucket(mut section: Section<'_, '_>, others: &[BucketGrant]) -> Option<BucketGrant> {
+    let bucket = section.read("bucket", |value| {
+        let name = text("\"assets\"")(value)?;
+        Bucket::new(&name).map(|_| name).map_err(|error| error.to_string())
+    });
+    let guest = section.read("guest", text("\"default\""));
+    let write = section.read("mode", choice(&[("ro", false), ("rw", true)]));
+    let keys = section.read("keys", whole(1..=1_000_000_000)).unwrap_or(100_000);
+    let bytes = section.read("size", size(1..=1 << 40)).unwrap_or(64 << 20);
+    for key in ["bucket", "mode"] {
+        if section.at_key(key) == section.at {
+            section.note(section.at, format!("`{key}` is missing; a bucket needs bucket and mode"));
+        }
+    }
+    let guest = guest.or_else(|| bucket.clone());
+    if let Some(guest) = guest.as_ref().filter(|guest| others.iter().any(|other| other.guest == **guest)) {
+        section.note(section.at, format!("two buckets are to be `{guest}`; give one another `guest`"));
+    }
+    section.finish(&[]);
+    Some(BucketGrant { bucket: bucket?, guest: guest?, write: write?, keys, bytes })
 }
 
 fn read_env(value: &DeValue<'_>) -> Result<EnvValue, String> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use jobhost_runtime::{Clock, EnvGrant, EnvValue, FsMode, Random, SecretGrant, SecretSource};
+use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Random, SecretGrant, SecretSource};
 
 use super::*;
 
@@ -30,13 +30,14 @@ max-crashes = 5
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11 }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, bucket-keys = 12, bucket-value = "3MiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
 env = { REGION = "eu", TOOL = { env = "CARGO_PKG_NAME" } }
 config = { b = "2", a = "1" }
 secrets = { NAME = { env = "CARGO_PKG_NAME" }, TOKEN = { file = "plugins/token" } }
+keyvalue = [{ bucket = "assets", mode = "rw", keys = 7, size = "1KiB" }, { bucket = "assets", guest = "default", mode = "ro" }]
 clock = { fixed = 2026-11-22T17:00:00.5Z }
 random = { seed = 0xff }
 
@@ -122,6 +123,8 @@ fn every_key_of_a_plugin_is_read() {
             output_bytes: 2 << 20,
             stdio_bytes: 1 << 10,
             pushes: 11,
+            bucket_keys: 12,
+            value_bytes: 3 << 20,
             ..Limits::default()
         }
     );
@@ -143,6 +146,15 @@ fn every_key_of_a_plugin_is_read() {
             secret("TOKEN", SecretSource::File(folder.path().join("plugins/token"))),
         ]
     );
+    let bucket = |guest: &str, write, keys, bytes| BucketGrant {
+        bucket: "assets".into(),
+        guest: guest.into(),
+        write,
+        keys,
+        bytes,
+    };
+    let buckets = [bucket("assets", true, 7, 1024), bucket("default", false, 100_000, 64 << 20)];
+    assert_eq!(plugin.grants.keyvalue, buckets);
     assert_eq!(plugin.grants.clock, Clock::Fixed(Duration::from_millis(1_795_366_800_500)));
     assert_eq!(plugin.grants.random, Random::Seeded(255));
     let events = config.plugin("copy_asset_events").unwrap();
@@ -285,6 +297,7 @@ config = { a = { env = "HOME" } }
 secrets = { A = "hush-hush", B = { env = "JOBHOST_NOT_SET" }, C = { file = "plugins" }, D = { value = "hush-hush" } }
 clock = { fixed = 2026-11-22T17:00:00, offset = "1h" }
 random = { sead = 7 }
+keyvalue = [{ bucket = "a.b", mode = "rw" }, { bucket = "a", mode = "w" }, { bucket = "a", mode = "ro" }, { bucket = "a", mode = "ro" }, { guest = "z" }]
 "#;
     expect(
         text,
@@ -300,6 +313,11 @@ random = { sead = 7 }
             "8:19: plugins.p.grants.clock.fixed: expected a time since 1970 with its zone",
             "8:40: plugins.p.grants.clock: a clock is either `fixed` or has an `offset`",
             "9:12: unknown key `plugins.p.grants.random.sead`; did you mean `seed`?",
+            "10:24: plugins.p.grants.keyvalue[0].bucket: `a.b` cannot be a bucket",
+            "10:69: plugins.p.grants.keyvalue[1].mode: expected \"ro\" or \"rw\"",
+            "10:107: plugins.p.grants.keyvalue[3]: two buckets are to be `a`",
+            "10:138: plugins.p.grants.keyvalue[4]: `bucket` is missing",
+            "10:138: plugins.p.grants.keyvalue[4]: `mode` is missing",
         ],
     );
     assert!(problems(text).iter().all(|problem| !problem.contains("hush")), "{:?}", problems(text));
@@ -391,7 +409,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(31));
+    assert_eq!(problem.place.line, Some(32));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod env;
 pub(crate) mod fs;
+pub(crate) mod keyvalue;
 pub(crate) mod queues;
 pub(crate) mod random;
 pub(crate) mod secrets;
@@ -18,6 +19,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 pub use clock::Clock;
 pub use env::{EnvGrant, EnvValue};
+pub use keyvalue::BucketGrant;
 pub use random::Random;
 pub use secrets::{SecretGrant, SecretSource};
 
@@ -46,6 +48,8 @@ pub struct Grants {
     pub config: Option<BTreeMap<String, String>>,
     /// What it can ask `jobhost:plugin/secrets` for, at most 1,000. None at all refuses a plugin that imports it.
     pub secrets: Vec<SecretGrant>,
+    /// Buckets that it can open through `wasi:keyvalue`. None at all refuses a plugin that imports it.
+    pub keyvalue: Vec<BucketGrant>,
     /// What its clocks show.
     pub clock: Clock,
     /// Where its random numbers come from.
@@ -79,6 +83,7 @@ pub(crate) struct Granted {
     pub(crate) queues: Vec<String>,
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: Secrets,
+    pub(crate) keyvalue: Vec<BucketGrant>,
     env: Vec<(String, String)>,
     clock: Clock,
     random: Random,
@@ -89,11 +94,13 @@ impl Granted {
     pub(crate) fn read(grants: &Grants) -> Result<Arc<Self>, Problem> {
         let config = grants.config.clone().unwrap_or_default();
         config::check(&config)?;
+        keyvalue::check(&grants.keyvalue)?;
         Ok(Arc::new(Self {
             queues: grants.queues.clone(),
             env: env::read(&grants.env)?,
             config,
             secrets: Secrets::read(&grants.secrets)?,
+            keyvalue: grants.keyvalue.clone(),
             clock: grants.clock,
             random: grants.random,
         }))

@@ -246,3 +246,39 @@ mod draw_random {
         }
     }
 }
+
+mod use_bucket {
+    use jobhost_runtime::BucketGrant;
+
+    use super::*;
+
+    fn bucket(guest: &str, write: bool) -> BucketGrant {
+        BucketGrant { bucket: "assets".to_owned(), guest: guest.to_owned(), write, keys: 10, bytes: 100 }
+    }
+
+    fn grants(keyvalue: Vec<BucketGrant>) -> Grants {
+        Grants { keyvalue, ..Grants::default() }
+    }
+
+    #[test]
+    fn a_plugin_that_wants_buckets_is_refused_with_the_line_that_grants_them() {
+        let text = refusal(&guest("use-bucket"));
+        assert!(text.contains("imports `wasi:keyvalue/"), "{text}");
+        let line = "which is not granted; to allow it, add `keyvalue = [{ bucket = \"BUCKET\", mode = \"rw\" }]` under `[plugins.thumbs.grants]`";
+        assert!(text.ends_with(line), "{text}");
+        let twice = refused("use-bucket", grants(vec![bucket("a", true), bucket("a", false)]));
+        assert!(twice.contains("grant keyvalue `a`: the plugin has another bucket of this name"), "{twice}");
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_store_the_guest_is_told() {
+        let plugin = granted("use-bucket", grants(vec![bucket("default", true)]));
+        for what in ["get", "set", "fill", "add", "stale"] {
+            let payload = format!(r#"{{"bucket":"default","do":"{what}","key":"k","value":"1"}}"#);
+            let Err(JobError::Permanent(failure)) = returned(plugin.execute(job(&payload), call().0).await) else {
+                panic!("{what}");
+            };
+            assert_eq!((failure.code.as_str(), failure.message.as_str()), ("other", "there is no store here"));
+        }
+    }
+}
