@@ -60,8 +60,15 @@ pub struct Cas {
     bucket: usize,
     key: String,
     version: u64,
-    /// What was at the key, if it was short.
-    seen: Option<Option<Vec<u8>>>,
+    seen: Seen,
+}
+
+/// What a compare-and-swap saw at its key.
+enum Seen {
+    Nothing,
+    Short(Vec<u8>),
+    /// More than is kept.
+    Long,
 }
 
 type Answer<T, E = store::Error> = wasmtime::Result<Result<T, E>>;
@@ -117,8 +124,11 @@ impl State {
     async fn compare(&mut self, bucket: usize, key: String) -> Result<Cas, store::Error> {
         let (found, version) = self.look_at(bucket, key.clone()).await?;
         let version = found.as_ref().map_or(version, |found| found.version);
-        let value = found.map(|found| found.value);
-        let seen = Some(value).filter(|value| value.as_ref().is_none_or(|value| value.len() <= KEPT));
+        let seen = match found {
+            None => Seen::Nothing,
+            Some(found) if found.value.len() <= KEPT => Seen::Short(found.value),
+            Some(_) => Seen::Long,
+        };
         Ok(Cas { bucket, key, version, seen })
     }
 }
@@ -219,8 +229,10 @@ impl atomics::HostCas for State {
     /// What the swap will compare with. A long value is read again, and what was read is compared with from then on.
     async fn current(&mut self, cas: Resource<Cas>) -> Answer<Option<Vec<u8>>> {
         let held = self.table().get(&cas)?;
-        if let Some(seen) = &held.seen {
-            return Ok(Ok(seen.clone()));
+        match &held.seen {
+            Seen::Nothing => return Ok(Ok(None)),
+            Seen::Short(value) => return Ok(Ok(Some(value.clone()))),
+            Seen::Long => {}
         }
         let (bucket, key) = (held.bucket, held.key.clone());
         let (found, version) = match self.look_at(bucket, key).await {
