@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::bindings::imported;
+use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
 use crate::capabilities::open;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
@@ -240,8 +240,8 @@ impl Machine {
     }
 }
 
-/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused and
-/// pushes are checked, unless the call's state says otherwise.
+/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused,
+/// pushes, secrets and buckets are checked, unless the call's state says otherwise.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -249,6 +249,11 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    granted_config::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::store::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::atomics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::batch::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -11,7 +11,9 @@
 //! [`Outcome`], whatever the guest does. Nothing of a guest survives its call.
 
 mod bindings;
+mod buckets;
 mod capabilities;
+mod conceal;
 mod engine;
 mod exports;
 mod host;
@@ -33,7 +35,10 @@ mod turns;
 pub mod types;
 mod weight;
 
-pub use capabilities::{FsGrant, FsMode, Grants};
+pub use buckets::{BucketChange, BucketChanged, BucketValue, BucketValues, Buckets};
+pub use capabilities::{
+    BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, Random, SecretGrant, SecretSource,
+};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::Exports;
 pub use host::CallHost;

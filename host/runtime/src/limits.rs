@@ -45,6 +45,11 @@ pub struct Limits {
     pub pushes: u32,
     /// Bytes of payload and metadata that the guest pushes in one call; more are refused with `push-error.invalid`.
     pub push_bytes: u64,
+    /// Keys of buckets that the guest reads or writes in one call, and pages of keys that it lists; more are refused with
+    /// an error of `wasi:keyvalue`.
+    pub bucket_keys: u32,
+    /// Bytes of a value that the guest stores in a bucket; a longer one is refused with an error of `wasi:keyvalue`.
+    pub value_bytes: u64,
     /// Bytes of the component's file.
     pub component_bytes: u64,
 }
@@ -68,6 +73,8 @@ impl Default for Limits {
             note_bytes: KIB,
             pushes: 1_000,
             push_bytes: 16 * MIB,
+            bucket_keys: 10_000,
+            value_bytes: MIB,
             component_bytes: 64 * MIB,
         }
     }

@@ -11,7 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
-use crate::capabilities::fs;
+use crate::capabilities::{Granted, fs};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
@@ -53,8 +53,9 @@ impl Plugin {
 fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
     let settings = checked(engine, settings)?;
+    let granted = Granted::read(&settings.grants)?;
     let (machine, component) = compile(engine, &settings.limits, &bytes)?;
-    imports::check(&machine.engine, &component)?;
+    imports::check(&machine.engine, &component, name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, inspection.exports)?;
@@ -69,7 +70,7 @@ fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> R
         warnings: warnings(inspection.exports),
         pre,
         engine: engine.clone(),
-        queues: Arc::from(settings.grants.queues.clone()),
+        granted,
         settings,
     });
     try_out(&loaded, &component)?;

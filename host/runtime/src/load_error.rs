@@ -139,6 +139,24 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
+    /// A variable, setting or secret that cannot be granted. Values are never shown.
+    #[error("grant {grant}{}: {why}", if .name.is_empty() { String::new() } else { format!(" `{name}`") })]
+    GrantedValue {
+        /// Which kind of grant.
+        grant: &'static str,
+        /// What the plugin would call it; empty where all of them are meant.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Imports that have to be granted and are not.
+    #[error("imports {imports}, which is not granted; {advice}")]
+    NotGranted {
+        /// Their names.
+        imports: String,
+        /// The lines that would grant them.
+        advice: String,
+    },
     /// The host's own trouble.
     #[error("the host cannot load it now: {0}")]
     Host(String),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::exported;
-use crate::capabilities::{Grants, queues};
+use crate::capabilities::{Granted, Grants, queues};
+use crate::conceal::Conceal;
 use crate::engine::Engine;
 use crate::exports::Exports;
 use crate::host::{Stage, State};
@@ -61,7 +62,7 @@ pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
-    pub(crate) queues: Arc<[String]>,
+    pub(crate) granted: Arc<Granted>,
 }
 
 /// Where a component's functions are; none for an interface that it does not export.
@@ -187,7 +188,7 @@ impl Plugin {
     }
 
     /// Runs the work and holds its result to the limit of output.
-    async fn run<T: Weight + Send + 'static>(
+    async fn run<T: Weight + Conceal + Send + 'static>(
         &self,
         stage: Stage,
         call: Call,
@@ -196,6 +197,9 @@ impl Plugin {
     ) -> Finished<T> {
         let mut finished = invoke::run(Arc::clone(&self.0), stage, call, work).await;
         finished.usage.bytes_in = bytes_in;
+        if !self.0.granted.secrets.is_empty() {
+            finished.outcome.conceal(&self.0.granted.secrets);
+        }
         if let Outcome::Returned(value) = &finished.outcome {
             finished.usage.bytes_out = value.weight();
         }

@@ -34,6 +34,7 @@ mod files;
 mod grants;
 mod handover;
 mod hooks;
+mod keyvalue;
 mod limits;
 mod listening;
 mod outages;

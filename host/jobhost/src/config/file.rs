@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
-use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
+use jobhost_runtime::{Grants, Limits};
 
+use super::grants::{LATER, read_grants};
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
@@ -49,6 +50,10 @@ pub(super) struct FilePlugin {
     pub(super) fs_at: Vec<usize>,
     /// One for each queue.
     pub(super) queues_at: Vec<usize>,
+    /// One for each variable.
+    pub(super) env_at: Vec<usize>,
+    /// One for each secret.
+    pub(super) secrets_at: Vec<usize>,
 }
 
 /// What is needed to read a file.
@@ -227,31 +232,20 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     if let Some(timeout) = section.read("timeout", duration(range, "1s")) {
         config.timeout = timeout;
     }
-    let mut plugin = FilePlugin { config, path_at, jobs_at, fs_at: Vec::new(), queues_at: Vec::new() };
+    let mut plugin = FilePlugin {
+        config,
+        path_at,
+        jobs_at,
+        fs_at: Vec::new(),
+        queues_at: Vec::new(),
+        env_at: Vec::new(),
+        secrets_at: Vec::new(),
+    };
     if let Some(grants) = section.section("grants", "{ queues = [\"upload-asset\"] }") {
         read_grants(grants, &mut plugin, reading.folder);
     }
     section.finish(LATER);
     plugin
-}
-
-/// Keys that a later version brings.
-const LATER: &[&str] = &["http", "env", "config", "secrets", "keyvalue"];
-
-fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &Path) {
-    let example = "[{ host = \"storage\", guest = \"/storage\", mode = \"ro\" }]";
-    for entry in section.section_list("fs", example) {
-        let at = entry.at_value("host");
-        if let Some(grant) = read_fs(entry, folder) {
-            plugin.fs_at.push(at);
-            plugin.config.grants.fs.push(grant);
-        }
-    }
-    for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
-        plugin.queues_at.push(queue.at);
-        plugin.config.grants.queues.push(queue.text);
-    }
-    section.finish(LATER);
 }
 
 fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
@@ -272,26 +266,6 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
         names.push(name.to_owned());
     }
     Jobs::Named(names)
-}
-
-fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
-    let host = section.read("host", text("\"storage\""));
-    let guest = section.read("guest", |value| {
-        let guest = text("\"/storage\"")(value)?;
-        let parts_right = guest.split('/').skip(1).all(|part| part != ".." && part != ".");
-        if guest.starts_with('/') && parts_right && !guest.contains('\0') {
-            return Ok(guest);
-        }
-        Err(format!("expected an absolute path without `..`, such as \"/storage\", found {guest:?}"))
-    });
-    let mode = section.read("mode", choice(&[("ro", FsMode::ReadOnly), ("rw", FsMode::ReadWrite)]));
-    for key in ["host", "guest", "mode"] {
-        if section.at_key(key) == section.at {
-            section.note(section.at, format!("`{key}` is missing; a folder needs host, guest and mode"));
-        }
-    }
-    section.finish(&[]);
-    Some(FsGrant { host: folder.join(host?), guest: guest?, mode: mode? })
 }
 
 /// A relative path of a SQLite file counts from the configuration's folder.

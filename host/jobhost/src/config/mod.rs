@@ -5,6 +5,7 @@
 mod check;
 mod durations;
 mod file;
+mod grants;
 mod limits;
 mod load;
 mod problem;

@@ -86,6 +86,31 @@ impl<'a, 'i> Section<'a, 'i> {
         Some(words)
     }
 
+    /// The entries of a table whose keys are the operator's own names, in the order of the file, each with its place.
+    /// Those that are wrong are noted and left out.
+    pub(super) fn entries<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        read: impl Fn(&DeValue<'i>) -> Result<T, String>,
+    ) -> Option<Vec<(String, usize, T)>> {
+        let all = self.section(key, example)?;
+        let mut entries: Vec<_> = all.table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let mut taken = Vec::new();
+        for (name, value) in entries {
+            let name_of = name.get_ref();
+            match read(value.get_ref()) {
+                Ok(right) => taken.push((name_of.to_string(), name.span().start, right)),
+                Err(why) => {
+                    let message = format!("{}: {why}", all.path_of(name_of));
+                    self.findings.note(value.span().start, message);
+                }
+            }
+        }
+        Some(taken)
+    }
+
     /// The table under a key.
     pub(super) fn section(&mut self, key: &'static str, example: &str) -> Option<Section<'a, 'i>> {
         let value = self.value(key)?;
@@ -176,7 +201,7 @@ impl<'a, 'i> Section<'a, 'i> {
 }
 
 /// A text.
-pub(super) fn text(example: &str) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+pub(super) fn text(example: &str) -> impl Fn(&DeValue<'_>) -> Result<String, String> {
     move |value| {
         value
             .as_str()
@@ -275,7 +300,7 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl FnOnce(&DeValue<'_>) -> R
 }
 
 /// What was written, for a message.
-fn found(value: &DeValue<'_>) -> String {
+pub(super) fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => {
             let short: String = text.chars().take(60).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use jobhost_runtime::FsMode;
+use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Random, SecretGrant, SecretSource};
 
 use super::*;
 
@@ -30,16 +30,22 @@ max-crashes = 5
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB" }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
+env = { REGION = "eu", TOOL = { env = "CARGO_PKG_NAME" } }
+config = { b = "2", a = "1" }
+secrets = { NAME = { env = "CARGO_PKG_NAME" }, TOKEN = { file = "plugins/token" } }
+keyvalue = [{ bucket = "assets", mode = "rw", keys = 7, size = "1KiB" }, { bucket = "assets", guest = "default", mode = "ro" }]
+clock = { fixed = 2026-11-22T17:00:00.5Z }
+random = { seed = 0xff }
 
 [plugins.copy_asset_events]
 path = "plugins/copy_asset_events.wasm"
 on-failure = "closed"
 timeout = "250ms"
-grants = { queues = ["upload-asset"] }
+grants = { queues = ["upload-asset"], clock = { offset = "-90m" } }
 "#;
 
 /// A folder with the file and what the full one names.
@@ -50,6 +56,7 @@ fn folder(text: &str) -> TempDir {
     for name in ["plugins", "storage", "assets"] {
         fs::create_dir(at(name)).unwrap();
     }
+    fs::write(at("plugins/token"), b"open sesame\n").unwrap();
     for name in ["copy_asset", "copy_asset_events"] {
         fs::write(at(&format!("plugins/{name}.wasm")), b"").unwrap();
     }
@@ -124,12 +131,42 @@ fn every_key_of_a_plugin_is_read() {
             note_bytes: 16,
             push_bytes: 17 << 10,
             component_bytes: 18 << 20,
+            bucket_keys: 19,
+            value_bytes: 3 << 20,
         }
     );
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
     assert_eq!(plugin.grants.fs[0].host, folder.path().join("storage"));
     assert_eq!((plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode), ("/assets", FsMode::ReadWrite));
+    let named = |name: &str, value| EnvGrant { name: name.into(), value };
+    assert_eq!(
+        plugin.grants.env,
+        [named("REGION", EnvValue::Given("eu".into())), named("TOOL", EnvValue::Host("CARGO_PKG_NAME".into())),]
+    );
+    let settings: Vec<_> = plugin.grants.config.iter().flatten().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(settings, [("a", "1"), ("b", "2")]);
+    let secret = |name: &str, source| SecretGrant { name: name.into(), source };
+    assert_eq!(
+        plugin.grants.secrets,
+        [
+            secret("NAME", SecretSource::Env("CARGO_PKG_NAME".into())),
+            secret("TOKEN", SecretSource::File(folder.path().join("plugins/token"))),
+        ]
+    );
+    let bucket = |guest: &str, write, keys, bytes| BucketGrant {
+        bucket: "assets".into(),
+        guest: guest.into(),
+        write,
+        keys,
+        bytes,
+    };
+    let buckets = [bucket("assets", true, 7, 1024), bucket("default", false, 100_000, 64 << 20)];
+    assert_eq!(plugin.grants.keyvalue, buckets);
+    assert_eq!(plugin.grants.clock, Clock::Fixed(Duration::from_millis(1_795_366_800_500)));
+    assert_eq!(plugin.grants.random, Random::Seeded(255));
     let events = config.plugin("copy_asset_events").unwrap();
+    assert_eq!(events.grants.clock, Clock::Behind(Duration::from_mins(90)));
+    assert_eq!((events.grants.config.as_ref(), events.grants.random), (None, Random::System));
     assert_eq!((events.on_failure, events.timeout.as_millis()), (OnFailure::Closed, 250));
     assert_eq!(events.jobs, Jobs::Named(vec!["copy_asset_events".into()]));
 }
@@ -270,6 +307,43 @@ fs = [{ host = "none", guest = "/none", mode = "ro" }, { host = "storage", guest
 }
 
 #[test]
+fn values_that_cannot_be_granted_are_told_and_secrets_are_not_shown() {
+    let text = r#"
+[plugins.p]
+path = "plugins/copy_asset.wasm"
+[plugins.p.grants]
+env = { A = 1, B = { enw = "HOME" }, C = { env = "JOBHOST_NOT_SET" } }
+config = { a = { env = "HOME" } }
+secrets = { A = "hush-hush", B = { env = "JOBHOST_NOT_SET" }, C = { file = "plugins" }, D = { value = "hush-hush" } }
+clock = { fixed = 2026-11-22T17:00:00, offset = "1h" }
+random = { sead = 7 }
+keyvalue = [{ bucket = "a.b", mode = "rw" }, { bucket = "a", mode = "w" }, { bucket = "a", mode = "ro" }, { bucket = "a", mode = "ro" }, { guest = "z" }]
+"#;
+    expect(
+        text,
+        &[
+            "5:13: plugins.p.grants.env.A: expected a text, or { env = \"LANG\" }",
+            "5:20: plugins.p.grants.env.B: expected a text, or { env = \"LANG\" }",
+            "5:38: plugins.p.grants.env.C: the environment variable `JOBHOST_NOT_SET` of the host is not set",
+            "6:16: plugins.p.grants.config.a: expected a text such as",
+            "7:17: plugins.p.grants.secrets.A: a secret is not written here, only where it is: { env =",
+            "7:30: plugins.p.grants.secrets.B: the environment variable `JOBHOST_NOT_SET` of the host is not set",
+            "7:63: plugins.p.grants.secrets.C: ",
+            "7:93: plugins.p.grants.secrets.D: a secret is not written here",
+            "8:19: plugins.p.grants.clock.fixed: expected a time since 1970 with its zone",
+            "8:40: plugins.p.grants.clock: a clock is either `fixed` or has an `offset`",
+            "9:12: unknown key `plugins.p.grants.random.sead`; did you mean `seed`?",
+            "10:24: plugins.p.grants.keyvalue[0].bucket: `a.b` cannot be a bucket",
+            "10:69: plugins.p.grants.keyvalue[1].mode: expected \"ro\" or \"rw\"",
+            "10:107: plugins.p.grants.keyvalue[3]: two buckets are to be `a`",
+            "10:138: plugins.p.grants.keyvalue[4]: `bucket` is missing",
+            "10:138: plugins.p.grants.keyvalue[4]: `mode` is missing",
+        ],
+    );
+    assert!(problems(text).iter().all(|problem| !problem.contains("hush")), "{:?}", problems(text));
+}
+
+#[test]
 fn keys_of_a_later_version_are_not_taken_for_typing_errors() {
     expect(
         "[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\ngrants = { http = [\"https://a/\"] }\n",
@@ -355,7 +429,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(26));
+    assert_eq!(problem.place.line, Some(32));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

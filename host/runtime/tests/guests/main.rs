@@ -8,6 +8,7 @@ mod calling;
 mod effects;
 mod ends;
 mod files;
+mod granted;
 mod harness;
 mod hooks;
 mod limits;
