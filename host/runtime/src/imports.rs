@@ -58,7 +58,8 @@ pub(crate) fn check(engine: &wasmtime::Engine, component: &Component) -> Result<
     Err(Problem::UnknownImports { imports: listed(unknown.iter()), hint: hint(&unknown) })
 }
 
-fn known(name: &str) -> bool {
+/// Whether this host has an import of this name.
+pub(crate) fn known(name: &str) -> bool {
     let Some((path, version)) = name.split_once('@') else {
         return false;
     };

@@ -21,10 +21,12 @@ use crate::interrupt::Interrupt;
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::load_error::{LoadError, Problem};
+use crate::origin;
 use crate::outcome::Outcome;
 use crate::output::shown;
 use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
 use crate::signature;
+use crate::source::Source;
 use crate::types::{FailureCause, JobDraft, Level, PushError};
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
@@ -42,31 +44,44 @@ impl Plugin {
     /// It blocks, for seconds where the component is large: from asynchronous code, call it on a thread for blocking
     /// work.
     pub fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Self, LoadError> {
-        load(engine, name, path, settings).map_err(|problem| LoadError {
+        let source = Source::read(path, settings.limits.component_bytes)
+            .map_err(|error| LoadError { plugin: Some(name.to_owned()), ..error })?;
+        Self::load_source(engine, name, &source, settings)
+    }
+
+    /// The same with a file that was read before, whose size is not looked at again.
+    pub fn load_source(
+        engine: &Engine,
+        name: &str,
+        source: &Source,
+        settings: PluginSettings,
+    ) -> Result<Self, LoadError> {
+        load(engine, name, source, settings).map_err(|problem| LoadError {
             plugin: Some(name.to_owned()),
-            path: path.to_owned(),
+            path: source.path().to_owned(),
             problem: Box::new(problem),
         })
     }
 }
 
-fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
-    let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
+fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) -> Result<Plugin, Problem> {
+    origin::check(source, &settings.pin)?;
+    let exports = inspect::exports_of(source.bytes())?;
     let settings = checked(engine, settings)?;
-    let (machine, component) = compile(engine, &settings.limits, &bytes)?;
+    let (machine, component) = compile(engine, &settings.limits, source.bytes())?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
-    let indices = indices(&pre, inspection.exports)?;
+    let indices = indices(&pre, exports)?;
     // Otherwise the first call would pay for it.
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
     let loaded = Arc::new(Loaded {
         name: Arc::from(name),
-        path: path.to_owned(),
-        digest: inspection.digest,
-        exports: inspection.exports,
+        path: source.path().to_owned(),
+        digest: source.digest().to_owned(),
+        exports,
         indices,
-        warnings: warnings(inspection.exports),
+        warnings: warnings(exports),
         pre,
         engine: engine.clone(),
         queues: Arc::from(settings.grants.queues.clone()),

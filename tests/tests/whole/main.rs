@@ -31,6 +31,7 @@ mod ending;
 mod grants;
 mod hooks;
 mod listening;
+mod plugins;
 mod readme;
 mod running;
 mod settings;

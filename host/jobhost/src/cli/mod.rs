@@ -15,6 +15,7 @@ pub mod listen;
 mod logs;
 pub mod output;
 pub mod payload;
+mod plugin;
 mod printing;
 mod push;
 mod remove;
@@ -89,6 +90,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Remove(args) => remove::run(&global, &args, output).await,
         Command::Clear(args) => clear::run(&global, &args, output).await,
         Command::Config { command } => config::run(&global, command, output).await,
+        Command::Plugin { command } => plugin::run(&global, command, output).await,
         Command::Completions { shell } => completions::run(shell, output),
     }
 }

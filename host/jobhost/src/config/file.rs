@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
-use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
+use jobhost_runtime::{FsGrant, FsMode, Grants, Limits, Pin, Signer};
 
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
@@ -100,6 +100,7 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place) -> 
     PluginConfig {
         name: name.to_owned(),
         path,
+        pin: Pin::default(),
         jobs: Jobs::Named(vec![name.to_owned()]),
         limits: Limits::default(),
         grants: Grants::default(),
@@ -110,9 +111,14 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place) -> 
 }
 
 /// Whether a queue or plugin may have this name.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub fn is_name(name: &str) -> bool {
     let right = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.is_empty() && name.len() <= 100 && name.chars().all(right) {
+    !name.is_empty() && name.len() <= 100 && name.chars().all(right)
+}
+
+/// The same, with the rule for those who broke it.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
         return Ok(());
     }
     Err(format!("`{}` cannot be a name; use up to 100 ASCII letters, digits and . _ -", name.escape_debug()))
@@ -204,6 +210,8 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
     let path = path.map(|path| reading.folder.join(path));
     let place = reading.findings.place(section.at);
     let mut config = default_plugin(name, path.unwrap_or_default(), place);
+    config.pin.digest = section.read("digest", |value| digest(&text("\"sha256:…\"")(value)?));
+    config.pin.signer = section.read("signer", |value| Signer::parse(&text("\"RWQ…\"")(value)?));
     let mut jobs_at = vec![section.at];
     if let Some(words) = section.words("jobs", "['common\\jobs\\CopyAssetJob']") {
         jobs_at = words.iter().map(|word| word.at).collect();
@@ -226,6 +234,15 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
     }
     section.finish(LATER);
     plugin
+}
+
+/// A digest as `jobhost plugin inspect` prints it, in lower case.
+fn digest(text: &str) -> Result<String, String> {
+    let right =
+        text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()));
+    right.map(|_| text.to_ascii_lowercase()).ok_or_else(|| {
+        format!("expected sha256: and 64 hexadecimal digits, as `jobhost plugin inspect` prints them, found {text:?}")
+    })
 }
 
 /// Keys that a later version brings.

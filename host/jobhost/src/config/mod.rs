@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain};
-use jobhost_runtime::{Grants, Limits};
+use jobhost_runtime::{Grants, Limits, Pin};
 
 pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
+pub use file::is_name;
 pub use load::{Request, load};
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
 
@@ -108,6 +109,8 @@ pub struct PluginConfig {
     pub name: String,
     /// The component's file.
     pub path: PathBuf,
+    /// Which file it must be, and by whom.
+    pub pin: Pin,
     /// The jobs that it handles, if it is a handler.
     pub jobs: Jobs,
     /// What a call may use.

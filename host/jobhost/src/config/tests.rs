@@ -29,6 +29,8 @@ max-crashes = 5
 
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
+digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
 limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11 }
 [plugins.copy_asset.grants]
@@ -119,6 +121,9 @@ fn every_key_of_a_plugin_is_read() {
             ..Limits::default()
         }
     );
+    let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(plugin.pin.digest.as_deref(), Some(digest));
+    assert_eq!(plugin.pin.signer.as_ref().unwrap().key_id(), "E7620F1842B4E81F");
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
     assert_eq!(plugin.grants.fs[0].host, folder.path().join("storage"));
     assert_eq!((plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode), ("/assets", FsMode::ReadWrite));
@@ -164,6 +169,8 @@ backoff = { initial = "2h", max = "1h", factor = 0.5 }
 retain = "1d"
 [plugins.p]
 jobs = "x"
+digest = "sha256:12"
+signer = "RWQ"
 limits = { memory = "1KiB", memry = "2MiB", fuel = -1 }
 on-failure = "close"
 "#,
@@ -180,10 +187,12 @@ on-failure = "close"
             "12:10: queues.b.retain: expected a table such as { done = \"24h\"",
             "13:10: plugins.p: `path` is missing",
             "14:8: plugins.p.jobs: expected a list of texts such as ['common\\jobs\\CopyAssetJob'], found the text \"x\"",
-            "15:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
-            "15:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
-            "15:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
-            "16:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
+            "15:10: plugins.p.digest: expected sha256: and 64 hexadecimal digits",
+            "16:10: plugins.p.signer: \"RWQ\" is not a minisign public key; give the second line",
+            "17:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
+            "17:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
+            "17:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
+            "18:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
         ],
     );
 }
@@ -335,7 +344,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(26));
+    assert_eq!(problem.place.line, Some(28));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

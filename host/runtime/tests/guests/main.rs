@@ -12,6 +12,7 @@ mod harness;
 mod hooks;
 mod limits;
 mod loading;
+mod origin;
 
 /// The sources of the tests.
 const TESTS: [&str; 7] = [
