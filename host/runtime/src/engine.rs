@@ -12,6 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::imported;
+use crate::cache::Cache;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
 use crate::ticker;
@@ -37,11 +38,13 @@ pub struct EngineSettings {
     /// Whether to allocate instances from a pool, which is faster and needs much address space. Without it, or where
     /// the pool cannot be had, they are allocated on demand.
     pub pooling: bool,
+    /// Where compiled code is kept; without it plugins are compiled at each start.
+    pub cache: Option<Cache>,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true }
+        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true, cache: None }
     }
 }
 

@@ -11,7 +11,9 @@
 //! [`Outcome`], whatever the guest does. Nothing of a guest survives its call.
 
 mod bindings;
+mod cache;
 mod capabilities;
+mod compiled;
 mod engine;
 mod exports;
 mod host;
@@ -34,6 +36,7 @@ mod ticker;
 pub mod types;
 mod weight;
 
+pub use cache::Cache;
 pub use capabilities::{FsGrant, FsMode, Grants};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::{Exports, VERSION};

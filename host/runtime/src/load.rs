@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use wasmtime::Store;
@@ -12,6 +12,7 @@ use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
 use crate::capabilities::fs;
+use crate::compiled::{self, Compiled};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
@@ -68,7 +69,7 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
     origin::check(source, &settings.pin)?;
     let exports = inspect::exports_of(source.bytes())?;
     let settings = checked(engine, settings)?;
-    let (machine, component) = compile(engine, &settings.limits, source.bytes())?;
+    let (machine, component) = compile(engine, name, &settings.limits, source)?;
     imports::check(&machine.engine, &component)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
@@ -118,26 +119,55 @@ fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettin
     Ok(settings)
 }
 
-/// Compiles for the pool if the limits allow it. What does not fit into the pool all the same is compiled to live
-/// outside of it, where the limits alone say whether it is too much.
-fn compile(engine: &Engine, limits: &Limits, bytes: &[u8]) -> Result<(Machine, Component), Problem> {
-    let machine = |build| engine.machine(build).map_err(|error| Problem::Host(error.to_string()));
+/// Takes the code from the cache, or compiles it and keeps it there.
+fn compile(engine: &Engine, name: &str, limits: &Limits, source: &Source) -> Result<(Machine, Component), Problem> {
     let build = engine.build_for(limits);
-    let mut chosen = machine(build)?;
-    let mut component = Component::from_binary(&chosen.engine, bytes);
-    if component.is_err() {
-        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
-        wasmparser::Validator::new().validate_all(bytes).map_err(|invalid| Problem::Invalid(invalid.to_string()))?;
-        if build.pooling {
-            chosen = machine(Build { pooling: false, ..build })?;
-            component = Component::from_binary(&chosen.engine, bytes);
+    let machine = engine.machine(build).map_err(|error| Problem::Host(error.to_string()))?;
+    let key = compiled::key(&machine.engine, source.digest());
+    let cache = engine.settings().cache.as_ref();
+    if let Some(kept) = cache.and_then(|cache| cache.get(&key)) {
+        match place(engine, build, &kept) {
+            Ok(placed) => {
+                tracing::debug!(plugin = name, digest = source.digest(), "loaded from cache");
+                return Ok(placed);
+            }
+            Err(error) => {
+                tracing::warn!(plugin = name, %error, "compiled code from the cache does not fit; it is made anew")
+            }
         }
     }
-    match component {
-        Ok(component) => Ok((chosen, component)),
-        Err(error) => {
-            Err(Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that")))
+    let began = Instant::now();
+    let unsupported = |error: wasmtime::Error| {
+        Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that"))
+    };
+    let compiled = Compiled::here(&machine.engine, source.bytes()).map_err(|error| {
+        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
+        match wasmparser::Validator::new().validate_all(source.bytes()) {
+            Err(invalid) => Problem::Invalid(invalid.to_string()),
+            Ok(_) => unsupported(error),
         }
+    })?;
+    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(plugin = name, digest = source.digest(), milliseconds = took, "compiled");
+    let placed = place(engine, build, &compiled).map_err(unsupported)?;
+    if let Some(cache) = cache {
+        cache.put(&key, &compiled);
+    }
+    Ok(placed)
+}
+
+/// Puts code into the pool if the limits allow it. What does not fit there all the same lives outside of it, where the
+/// limits alone say whether it is too much; the code is the same for both.
+fn place(engine: &Engine, build: Build, compiled: &Compiled) -> wasmtime::Result<(Machine, Component)> {
+    let machine = |build| engine.machine(build).map_err(|error| wasmtime::Error::msg(error.to_string()));
+    let chosen = machine(build)?;
+    match compiled.component(&chosen.engine) {
+        Err(_) if build.pooling => {
+            let outside = machine(Build { pooling: false, ..build })?;
+            let component = compiled.component(&outside.engine)?;
+            Ok((outside, component))
+        }
+        placed => placed.map(|component| (chosen, component)),
     }
 }
 

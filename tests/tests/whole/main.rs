@@ -26,6 +26,7 @@ macro_rules! on_both_stores {
 mod bad_input;
 mod chaos;
 mod commands;
+mod compiling;
 mod crashes;
 mod ending;
 mod grants;

@@ -9,7 +9,7 @@ use jobhost_runtime::{FsGrant, FsMode, Grants, Limits, Pin, Signer};
 
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
-use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
+use super::{Backoff, CacheFolder, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -23,6 +23,8 @@ pub(super) struct FileConfig {
     pub(super) store: Option<String>,
     pub(super) concurrency: Option<u32>,
     pub(super) shutdown_grace: Option<Duration>,
+    pub(super) cache: Option<CacheFolder>,
+    pub(super) cache_size: Option<u64>,
     pub(super) queues: Vec<FileQueue>,
     pub(super) plugins: Vec<FilePlugin>,
 }
@@ -67,6 +69,11 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         }),
         concurrency: root.read("concurrency", whole32(1..=1024)),
         shutdown_grace: root.read("shutdown-grace", duration(Duration::ZERO..=HOUR, "25s")),
+        cache: root.read("cache", |value| {
+            let folder = text("\"/var/cache/jobhost\" or \"off\"")(value)?;
+            Ok(if folder == "off" { CacheFolder::Off } else { CacheFolder::At(reading.folder.join(folder)) })
+        }),
+        cache_size: root.read("cache-size", size(1 << 20..=1 << 40)),
         ..FileConfig::default()
     };
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {

@@ -39,6 +39,10 @@ pub struct Config {
     pub concurrency: u32,
     /// How long running jobs may go on once the worker was told to stop.
     pub shutdown_grace: Duration,
+    /// Where compiled plugins are kept.
+    pub cache: CacheFolder,
+    /// How many bytes of them at most.
+    pub cache_size: u64,
     /// In the order of the file; never empty.
     pub queues: Vec<QueueConfig>,
     /// In the order of the file, those of the command line last.
@@ -55,6 +59,18 @@ impl Config {
     pub fn plugin(&self, name: &str) -> Option<&PluginConfig> {
         self.plugins.iter().find(|plugin| plugin.name == name)
     }
+}
+
+/// Where compiled plugins are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// `$XDG_CACHE_HOME/jobhost`, else `~/.cache/jobhost`; without it where that cannot be used.
+    #[default]
+    Usual,
+    /// Here.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
 }
 
 /// A queue.
