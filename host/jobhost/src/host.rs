@@ -7,9 +7,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
-use jobhost_runtime::{Allocation, Cache, Engine, EngineError, EngineSettings, inspect};
+use jobhost_runtime::{Allocation, Cache, Compiler, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{CacheFolder, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig};
+use crate::config::{CacheFolder, Compile, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::worker::events::Events;
@@ -82,12 +82,20 @@ pub fn engine(config: &Config) -> Result<Engine, HostError> {
         memory,
         pooling: true,
         cache: cache(config)?,
+        compiler: Some(compiler(config.compile)),
     };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {
         tracing::warn!(reason = why, "sandboxes are allocated one by one, which is slower");
     }
     Ok(engine)
+}
+
+/// This program again, as a child with limits.
+pub fn compiler(limits: Compile) -> Compiler {
+    // By this link it is the same program even if its file was replaced meanwhile.
+    let program = PathBuf::from("/proc/self/exe");
+    Compiler { program, arguments: vec!["compile-component".into()], memory: limits.memory, time: limits.time }
 }
 
 /// The folder of compiled code. One that is configured must be usable.

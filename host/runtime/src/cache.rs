@@ -95,7 +95,7 @@ impl Cache {
         let mut content = Vec::new();
         (&file).take(self.0.limit).read_to_end(&mut content)?;
         // Only the order of removal depends on it.
-        let _ = file.set_modified(SystemTime::now());
+        let _ = file.set_modified(now());
         Ok(content)
     }
 
@@ -114,7 +114,7 @@ impl Cache {
 
     /// Removes what is abandoned, and the entries that were used least recently until the rest is small enough.
     fn trim(&self) -> io::Result<()> {
-        let now = SystemTime::now();
+        let now = now();
         let mut entries = Vec::new();
         for found in std::fs::read_dir(self.place("."))?.flatten() {
             let name = found.file_name().to_string_lossy().into_owned();
@@ -143,6 +143,11 @@ impl Cache {
     fn place(&self, name: &str) -> PathBuf {
         format!("/proc/self/fd/{}/{name}", self.0.open.as_raw_fd()).into()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is compared with the times of files, which the system sets")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 fn entry(key: &str) -> String {
@@ -221,7 +226,7 @@ mod tests {
         let cache = Cache::open(&path, 1_000).unwrap();
         let used = |name: &str, ago: u64| {
             let file = File::options().write(true).open(path.join(name)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(ago)).unwrap();
+            file.set_modified(now() - Duration::from_secs(ago)).unwrap();
         };
         cache.put("a", &compiled(300));
         cache.put("b", &compiled(300));

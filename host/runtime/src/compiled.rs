@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::load_error::Problem;
+
 /// Begins every entry; the number changes with the layout.
 const MAGIC: &[u8] = b"jobhost compiled component 1\n";
 
@@ -22,8 +24,20 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     /// Compiles in this process, for as long and with as much memory as it takes.
-    pub(crate) fn here(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
-        Ok(Self::of_compiler(engine.precompile_component(wasm)?))
+    pub(crate) fn here(engine: &Engine, wasm: &[u8]) -> Result<Self, Problem> {
+        let compiled = engine.precompile_component(wasm).map_err(|error| {
+            // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
+            match wasmparser::Validator::new().validate_all(wasm) {
+                Err(invalid) => Problem::Invalid(invalid.to_string()),
+                Ok(_) => unsupported(&format!("{error:#}")),
+            }
+        })?;
+        Ok(Self::of_compiler(compiled))
+    }
+
+    /// The code alone.
+    pub(crate) fn into_code(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.header)
     }
 
     /// What a compiler that this process started has answered.
@@ -59,13 +73,19 @@ impl Compiled {
     }
 }
 
+/// A component that is valid and cannot be run.
+pub(crate) fn unsupported(why: &str) -> Problem {
+    Problem::Limit(format!("needs what this host does not support: {why}; build it without that"))
+}
+
 /// The name under which a component's code is kept: it differs where the component, this program's version, the compiler
 /// or any of its settings does.
 pub(crate) fn key(engine: &Engine, digest: &str) -> String {
     let mut settings = Settings(Sha256::new());
     env!("CARGO_PKG_VERSION").hash(&mut settings);
     engine.precompile_compatibility_hash().hash(&mut settings);
-    let settings: String = settings.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let settings: Vec<_> = settings.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let settings = settings.concat();
     format!("{}-{settings}", digest.trim_start_matches("sha256:"))
 }
 

@@ -14,6 +14,7 @@ mod bindings;
 mod cache;
 mod capabilities;
 mod compiled;
+mod compiler;
 mod engine;
 mod exports;
 mod host;
@@ -38,6 +39,7 @@ mod weight;
 
 pub use cache::Cache;
 pub use capabilities::{FsGrant, FsMode, Grants};
+pub use compiler::{Compiler, compile_as_child};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::{Exports, VERSION};
 pub use host::CallHost;

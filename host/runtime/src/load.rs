@@ -132,24 +132,22 @@ fn compile(engine: &Engine, name: &str, limits: &Limits, source: &Source) -> Res
                 return Ok(placed);
             }
             Err(error) => {
-                tracing::warn!(plugin = name, %error, "compiled code from the cache does not fit; it is made anew")
+                tracing::warn!(plugin = name, %error, "compiled code from the cache does not fit; it is made anew");
             }
         }
     }
     let began = Instant::now();
-    let unsupported = |error: wasmtime::Error| {
-        Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that"))
-    };
-    let compiled = Compiled::here(&machine.engine, source.bytes()).map_err(|error| {
-        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
-        match wasmparser::Validator::new().validate_all(source.bytes()) {
-            Err(invalid) => Problem::Invalid(invalid.to_string()),
-            Ok(_) => unsupported(error),
+    let compiled = match &engine.settings().compiler {
+        Some(compiler) => {
+            // One at a time: the limits are those of a single compiler, and it uses all processors by itself.
+            let _alone = engine.compiling();
+            compiler.compile(build, source.bytes())?
         }
-    })?;
+        None => Compiled::here(&machine.engine, source.bytes())?,
+    };
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(plugin = name, digest = source.digest(), milliseconds = took, "compiled");
-    let placed = place(engine, build, &compiled).map_err(unsupported)?;
+    let placed = place(engine, build, &compiled).map_err(|error| compiled::unsupported(&format!("{error:#}")))?;
     if let Some(cache) = cache {
         cache.put(&key, &compiled);
     }

@@ -156,6 +156,18 @@ pub enum Problem {
     /// The component needs more than its limits, or the engine, allow.
     #[error("{0}")]
     Limit(String),
+    /// The compiler ended before it was done.
+    #[error(
+        "cannot be compiled within {memory} bytes of address space and {seconds} s ({how}); build it smaller, or raise `compile` in the configuration"
+    )]
+    Compiling {
+        /// The limit of address space in bytes.
+        memory: u64,
+        /// The limit of time in seconds.
+        seconds: u64,
+        /// How it ended.
+        how: String,
+    },
     /// The component cannot be started.
     #[error("cannot be started: {0}")]
     Start(String),

@@ -102,6 +102,12 @@ pub enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Compile one component for another process of this program, which starts this
+    #[command(hide = true)]
+    CompileComponent {
+        /// Fuel, memory, seconds.
+        arguments: Vec<String>,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell.

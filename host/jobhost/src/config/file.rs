@@ -9,7 +9,7 @@ use jobhost_runtime::{FsGrant, FsMode, Grants, Limits, Pin, Signer};
 
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
-use super::{Backoff, CacheFolder, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
+use super::{Backoff, CacheFolder, Compile, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,6 +25,7 @@ pub(super) struct FileConfig {
     pub(super) shutdown_grace: Option<Duration>,
     pub(super) cache: Option<CacheFolder>,
     pub(super) cache_size: Option<u64>,
+    pub(super) compile: Compile,
     pub(super) queues: Vec<FileQueue>,
     pub(super) plugins: Vec<FilePlugin>,
 }
@@ -76,6 +77,15 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         cache_size: root.read("cache-size", size(1 << 20..=1 << 40)),
         ..FileConfig::default()
     };
+    if let Some(mut section) = root.section("compile", "{ memory = \"4GiB\", time = \"2m\" }") {
+        if let Some(memory) = section.read("memory", size(512 << 20..=1 << 40)) {
+            config.compile.memory = memory;
+        }
+        if let Some(time) = section.read("time", duration(SECOND..=HOUR, "2m")) {
+            config.compile.time = time;
+        }
+        section.finish(&[]);
+    }
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {
         config.queues.push(read_queue(&name, section, reading));
     }

@@ -65,6 +65,7 @@ pub fn load(request: &Request) -> Result<Config, ConfigError> {
         shutdown_grace: file.shutdown_grace.unwrap_or(Duration::from_secs(25)),
         cache: file.cache.unwrap_or_default(),
         cache_size: file.cache_size.unwrap_or(1 << 30),
+        compile: file.compile,
         queues,
         plugins,
     })

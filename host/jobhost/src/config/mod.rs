@@ -43,6 +43,8 @@ pub struct Config {
     pub cache: CacheFolder,
     /// How many bytes of them at most.
     pub cache_size: u64,
+    /// What compiling one plugin may take.
+    pub compile: Compile,
     /// In the order of the file; never empty.
     pub queues: Vec<QueueConfig>,
     /// In the order of the file, those of the command line last.
@@ -71,6 +73,21 @@ pub enum CacheFolder {
     At(PathBuf),
     /// Nowhere.
     Off,
+}
+
+/// What compiling one plugin may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compile {
+    /// Bytes of address space.
+    pub memory: u64,
+    /// Time on the wall; the processors may work as long each.
+    pub time: Duration,
+}
+
+impl Default for Compile {
+    fn default() -> Self {
+        Self { memory: 4 << 30, time: Duration::from_mins(2) }
+    }
 }
 
 /// A queue.

@@ -16,6 +16,7 @@ concurrency = 8
 shutdown-grace = "40s"
 cache = "compiled"
 cache-size = "64MiB"
+compile = { memory = "1GiB", time = "30s" }
 
 [queues.copy-asset]
 channel  = "cpa:queue:copy:asset"
@@ -89,6 +90,7 @@ fn every_key_of_a_queue_is_read() {
     assert_eq!(config.store, "redis://127.0.0.1:6379/0");
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (8, 40));
     assert_eq!((&config.cache, config.cache_size), (&CacheFolder::At(folder.path().join("compiled")), 64 << 20));
+    assert_eq!(config.compile, Compile { memory: 1 << 30, time: Duration::from_secs(30) });
     let queue = config.queue("copy-asset").unwrap();
     assert_eq!(queue.channel.as_str(), "cpa:queue:copy:asset");
     assert_eq!((queue.ttr, queue.attempts, queue.max_crashes), (600, 3, 5));
@@ -99,7 +101,7 @@ fn every_key_of_a_queue_is_read() {
         Retain { done: Duration::from_hours(1), failed: Duration::from_hours(7 * 24), output: 64 << 10 }
     );
     assert_eq!(queue.unknown, Unknown::Release);
-    assert_eq!((queue.place.line, queue.place.column), (Some(8), Some(9)));
+    assert_eq!((queue.place.line, queue.place.column), (Some(9), Some(9)));
 }
 
 #[test]
@@ -142,6 +144,7 @@ fn what_is_not_said_is_the_default() {
     assert_eq!(config.store, DEFAULT_STORE);
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (16, 25));
     assert_eq!((&config.cache, config.cache_size), (&CacheFolder::Usual, 1 << 30));
+    assert_eq!(config.compile, Compile { memory: 4 << 30, time: Duration::from_mins(2) });
     let queue = &config.queues[0];
     assert_eq!((queue.channel.as_str(), queue.ttr, queue.attempts), ("mail", 300, 1));
     assert_eq!((queue.unknown, queue.max_crashes), (Unknown::Fail, 3));
@@ -348,7 +351,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(30));
+    assert_eq!(problem.place.line, Some(31));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

@@ -9,12 +9,17 @@ use jobhost_runtime::{Engine, EngineSettings, Need, PluginSettings, Signer, need
 use super::super::args::PluginInspectArgs;
 use super::super::output::Output;
 use super::report::Report;
-use crate::config::is_name;
+use crate::config::{Compile, is_name};
 use crate::exit::{CliError, Exit};
-use crate::host::HostError;
+use crate::host::{HostError, compiler};
 
 pub(super) async fn run(args: PluginInspectArgs, output: Output) -> Result<Exit, CliError> {
-    let settings = EngineSettings { calls: 1, hook_calls: 1, ..EngineSettings::default() };
+    let settings = EngineSettings {
+        calls: 1,
+        hook_calls: 1,
+        compiler: Some(compiler(Compile::default())),
+        ..EngineSettings::default()
+    };
     let engine = Engine::new(&settings).map_err(HostError::from)?;
     let path = args.file;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).filter(|stem| is_name(stem));
@@ -61,9 +66,10 @@ fn grants(key: &str, needs: &[Need]) -> String {
         if text.is_empty() {
             let _ = writeln!(text, "[plugins.{key}.grants]");
         }
-        let _ = match usual {
-            false => writeln!(text, "{line}"),
-            true => writeln!(text, "# {line}   # only if it uses them: most toolchains import them unasked"),
+        let _ = if usual {
+            writeln!(text, "# {line}   # only if it uses them: most toolchains import them unasked")
+        } else {
+            writeln!(text, "{line}")
         };
     }
     text
