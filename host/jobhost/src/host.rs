@@ -1,14 +1,15 @@
 //! The composition root: from a configuration to a store, plugins in force and
 //! a worker. Each command takes from it what it needs, and no more is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
-use jobhost_runtime::{Allocation, Engine, EngineError, EngineSettings, inspect};
+use jobhost_runtime::{Allocation, Cache, Compiler, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfig};
+use crate::config::{CacheFolder, Compile, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::worker::events::Events;
@@ -104,14 +105,50 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 }
 
 /// An engine with a slot for each job that may run, and as many for hooks.
-pub fn engine(config: &Config) -> Result<Engine, EngineError> {
+pub fn engine(config: &Config) -> Result<Engine, HostError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
-    let settings = EngineSettings { calls: config.concurrency, hook_calls: config.concurrency, memory, pooling: true };
+    let settings = EngineSettings {
+        calls: config.concurrency,
+        hook_calls: config.concurrency,
+        memory,
+        pooling: true,
+        cache: cache(config)?,
+        compiler: Some(compiler(config.compile)),
+    };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {
         tracing::warn!(reason = why, "sandboxes are allocated one by one, which is slower");
     }
     Ok(engine)
+}
+
+/// This program again, as a child with limits.
+pub fn compiler(limits: Compile) -> Compiler {
+    // By this link it is the same program even if its file was replaced meanwhile.
+    let program = PathBuf::from("/proc/self/exe");
+    Compiler { program, arguments: vec!["compile-component".into()], memory: limits.memory, time: limits.time }
+}
+
+/// The folder of compiled code. One that is configured must be usable.
+fn cache(config: &Config) -> Result<Option<Cache>, ConfigError> {
+    match &config.cache {
+        CacheFolder::Off => Ok(None),
+        CacheFolder::At(folder) => match Cache::open(folder, config.cache_size) {
+            Ok(cache) => Ok(Some(cache)),
+            Err(why) => Err(ConfigError::one(Place::option("cache"), why)),
+        },
+        CacheFolder::Usual => Ok(usual_cache().and_then(|folder| {
+            let opened = Cache::open(&folder, config.cache_size);
+            opened.inspect_err(|why| tracing::warn!("{why}; until then plugins are compiled at each start")).ok()
+        })),
+    }
+}
+
+/// As the XDG base directory specification has it: relative paths do not count.
+fn usual_cache() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("jobhost"))
 }
 
 /// A pusher for jobs of these names into a queue from outside of any attempt.

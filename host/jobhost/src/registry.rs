@@ -49,14 +49,27 @@ impl Registry {
                 }));
             }
         }
-        let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
-        let mut problems = Vec::new();
+        let (mut loaded, mut problems) = (Vec::new(), Vec::new());
         for load in loading {
             match load.await {
-                Ok((settings, Ok(plugin))) => registry.add(config, &settings, plugin, &mut problems),
+                Ok((settings, Ok(plugin))) => loaded.push((settings, plugin)),
                 Ok((settings, Err(error))) => problems.push(problem(&settings.place, &error)),
                 Err(panic) => problems.push(problem(&Place::default(), &panic)),
             }
+        }
+        match Self::of(config, loaded) {
+            Ok(registry) if problems.is_empty() => Ok(registry),
+            Ok(_) => Err(problems),
+            Err(further) => Err([problems, further].concat()),
+        }
+    }
+
+    /// Puts loaded plugins together; all problems between them at once.
+    pub fn of(config: &Config, loaded: Vec<(PluginConfig, Plugin)>) -> Result<Self, Vec<Problem>> {
+        let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
+        let mut problems = Vec::new();
+        for (settings, plugin) in loaded {
+            registry.add(config, &settings, plugin, &mut problems);
         }
         registry.add_queues(config, &mut problems);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
@@ -172,6 +185,12 @@ impl Wanted<'_> {
     }
 }
 
-fn settings_of(plugin: &PluginConfig) -> PluginSettings {
-    PluginSettings { limits: plugin.limits.clone(), grants: plugin.grants.clone(), timeout: plugin.timeout }
+/// How the runtime is to run a configured plugin.
+pub fn settings_of(plugin: &PluginConfig) -> PluginSettings {
+    PluginSettings {
+        limits: plugin.limits.clone(),
+        pin: plugin.pin.clone(),
+        grants: plugin.grants.clone(),
+        timeout: plugin.timeout,
+    }
 }

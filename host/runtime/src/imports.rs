@@ -86,17 +86,11 @@ pub(crate) fn check(
 /// The line that would grant an import which says by itself what it is for. Those that nearly every toolchain adds
 /// unasked are linked whatever is granted, and checked when they are used.
 fn missing(import: &str, grants: &Grants) -> Option<&'static str> {
-    match import.split('@').next().unwrap_or_default() {
-        "wasi:config/store" if grants.config.is_none() => Some("config = { KEY = \"value\" }"),
-        "jobhost:plugin/secrets" if grants.secrets.is_empty() => Some("secrets = { NAME = { env = \"VARIABLE\" } }"),
-        "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch" if grants.keyvalue.is_empty() => {
-            Some("keyvalue = [{ bucket = \"BUCKET\", mode = \"rw\" }]")
-        }
-        _ => None,
-    }
+    advice::kind(import).filter(|kind| kind.required && !(kind.given)(grants)).and_then(|kind| kind.line)
 }
 
-fn known(name: &str) -> bool {
+/// Whether this host has an import of this name.
+pub(crate) fn known(name: &str) -> bool {
     let Some((path, version)) = name.split_once('@') else {
         return false;
     };

@@ -16,6 +16,7 @@ use crate::exports::Exports;
 use crate::host::{Stage, State};
 use crate::invoke::{self, Call, Work};
 use crate::limits::Limits;
+use crate::origin::Pin;
 use crate::outcome::{Finished, Outcome};
 use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
@@ -25,6 +26,8 @@ use crate::weight::Weight;
 pub struct PluginSettings {
     /// What each of its calls may use.
     pub limits: Limits,
+    /// Which file it must be, and by whom.
+    pub pin: Pin,
     /// What it is allowed.
     pub grants: Grants,
     /// The budget of its hooks, get-ttr and can-retry. The plugin only remembers it: callers put it into their calls.
@@ -33,7 +36,12 @@ pub struct PluginSettings {
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { limits: Limits::default(), grants: Grants::default(), timeout: Duration::from_secs(1) }
+        Self {
+            limits: Limits::default(),
+            pin: Pin::default(),
+            grants: Grants::default(),
+            timeout: Duration::from_secs(1),
+        }
     }
 }
 

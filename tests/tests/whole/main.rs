@@ -26,6 +26,7 @@ macro_rules! on_both_stores {
 mod bad_input;
 mod chaos;
 mod commands;
+mod compiling;
 mod cost;
 mod crashes;
 mod deciding;
@@ -38,6 +39,7 @@ mod keyvalue;
 mod limits;
 mod listening;
 mod outages;
+mod plugins;
 mod readme;
 mod replies;
 mod running;

@@ -26,7 +26,7 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
     let output = Output::new(global);
     let config = load_to_run(global, &args.plugins, args.concurrency)?;
     let (name, body) = job_of(&args)?;
-    let engine = engine(&config).map_err(HostError::from)?;
+    let engine = engine(&config)?;
     let registry = Registry::load(&config, Some(&engine), Wanted::All).await.map_err(HostError::from)?;
     let Some(plugin) = registry.handler(&name) else {
         return Err(CliError::NotSo(format!(

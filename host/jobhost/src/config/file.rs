@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
-use jobhost_runtime::{Grants, Limits};
+use jobhost_runtime::{Grants, Limits, Pin, Signer};
 
 use super::grants::{LATER, read_grants};
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
-use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
+use super::{Backoff, CacheFolder, Compile, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -27,6 +27,9 @@ pub(super) struct FileConfig {
     pub(super) shutdown_grace: Option<Duration>,
     /// Those of plugins that say nothing else.
     pub(super) limits: Limits,
+    pub(super) cache: Option<CacheFolder>,
+    pub(super) cache_size: Option<u64>,
+    pub(super) compile: Compile,
     pub(super) queues: Vec<FileQueue>,
     pub(super) plugins: Vec<FilePlugin>,
 }
@@ -75,10 +78,24 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         }),
         concurrency: root.read("concurrency", whole32(1..=1024)),
         shutdown_grace: root.read("shutdown-grace", duration(Duration::ZERO..=HOUR, "25s")),
+        cache: root.read("cache", |value| {
+            let folder = text("\"/var/cache/jobhost\" or \"off\"")(value)?;
+            Ok(if folder == "off" { CacheFolder::Off } else { CacheFolder::At(reading.folder.join(folder)) })
+        }),
+        cache_size: root.read("cache-size", size(1 << 20..=1 << 40)),
         ..FileConfig::default()
     };
     if let Some(limits) = root.section("limits", "{ memory = \"128MiB\" }") {
         read_limits(limits, &mut config.limits);
+    }
+    if let Some(mut section) = root.section("compile", "{ memory = \"4GiB\", time = \"2m\" }") {
+        if let Some(memory) = section.read("memory", size(512 << 20..=1 << 40)) {
+            config.compile.memory = memory;
+        }
+        if let Some(time) = section.read("time", duration(SECOND..=HOUR, "2m")) {
+            config.compile.time = time;
+        }
+        section.finish(&[]);
     }
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {
         config.queues.push(read_queue(&name, section, reading));
@@ -112,6 +129,7 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
     PluginConfig {
         name: name.to_owned(),
         path,
+        pin: Pin::default(),
         jobs: Jobs::Named(vec![name.to_owned()]),
         limits: limits.clone(),
         grants: Grants::default(),
@@ -122,9 +140,14 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
 }
 
 /// Whether a queue or plugin may have this name.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub fn is_name(name: &str) -> bool {
     let right = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.is_empty() && name.len() <= 100 && name.chars().all(right) {
+    !name.is_empty() && name.len() <= 100 && name.chars().all(right)
+}
+
+/// The same, with the rule for those who broke it.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
         return Ok(());
     }
     Err(format!("`{}` cannot be a name; use up to 100 ASCII letters, digits and . _ -", name.escape_debug()))
@@ -216,6 +239,8 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     let path = path.map(|path| reading.folder.join(path));
     let place = reading.findings.place(section.at);
     let mut config = default_plugin(name, path.unwrap_or_default(), place, limits);
+    config.pin.digest = section.read("digest", |value| digest(&text("\"sha256:…\"")(value)?));
+    config.pin.signer = section.read("signer", |value| Signer::parse(&text("\"RWQ…\"")(value)?));
     let mut jobs_at = vec![section.at];
     if let Some(words) = section.words("jobs", "['common\\jobs\\CopyAssetJob']") {
         jobs_at = words.iter().map(|word| word.at).collect();
@@ -246,6 +271,15 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     }
     section.finish(LATER);
     plugin
+}
+
+/// A digest as `jobhost plugin inspect` prints it, in lower case.
+fn digest(text: &str) -> Result<String, String> {
+    let right =
+        text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()));
+    right.map(|_| text.to_ascii_lowercase()).ok_or_else(|| {
+        format!("expected sha256: and 64 hexadecimal digits, as `jobhost plugin inspect` prints them, found {text:?}")
+    })
 }
 
 fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {

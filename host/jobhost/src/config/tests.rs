@@ -14,6 +14,9 @@ const FULL: &str = r#"
 store = "redis://127.0.0.1:6379/0"
 concurrency = 8
 shutdown-grace = "40s"
+cache = "compiled"
+cache-size = "64MiB"
+compile = { memory = "1GiB", time = "30s" }
 
 [queues.copy-asset]
 channel  = "cpa:queue:copy:asset"
@@ -29,6 +32,8 @@ max-crashes = 5
 
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
+digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
 limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB" }
 [plugins.copy_asset.grants]
@@ -91,6 +96,8 @@ fn every_key_of_a_queue_is_read() {
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, "redis://127.0.0.1:6379/0");
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (8, 40));
+    assert_eq!((&config.cache, config.cache_size), (&CacheFolder::At(folder.path().join("compiled")), 64 << 20));
+    assert_eq!(config.compile, Compile { memory: 1 << 30, time: Duration::from_secs(30) });
     let queue = config.queue("copy-asset").unwrap();
     assert_eq!(queue.channel.as_str(), "cpa:queue:copy:asset");
     assert_eq!((queue.ttr, queue.attempts, queue.max_crashes), (600, 3, 5));
@@ -101,7 +108,7 @@ fn every_key_of_a_queue_is_read() {
         Retain { done: Duration::from_hours(1), failed: Duration::from_hours(7 * 24), output: 64 << 10 }
     );
     assert_eq!(queue.unknown, Unknown::Release);
-    assert_eq!((queue.place.line, queue.place.column), (Some(6), Some(9)));
+    assert_eq!((queue.place.line, queue.place.column), (Some(9), Some(9)));
 }
 
 #[test]
@@ -135,6 +142,9 @@ fn every_key_of_a_plugin_is_read() {
             value_bytes: 3 << 20,
         }
     );
+    let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(plugin.pin.digest.as_deref(), Some(digest));
+    assert_eq!(plugin.pin.signer.as_ref().unwrap().key_id(), "E7620F1842B4E81F");
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
     assert_eq!(plugin.grants.fs[0].host, folder.path().join("storage"));
     assert_eq!((plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode), ("/assets", FsMode::ReadWrite));
@@ -190,6 +200,8 @@ fn what_is_not_said_is_the_default() {
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, DEFAULT_STORE);
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (16, 25));
+    assert_eq!((&config.cache, config.cache_size), (&CacheFolder::Usual, 1 << 30));
+    assert_eq!(config.compile, Compile { memory: 4 << 30, time: Duration::from_mins(2) });
     let queue = &config.queues[0];
     assert_eq!((queue.channel.as_str(), queue.ttr, queue.attempts), ("mail", 300, 1));
     assert_eq!((queue.unknown, queue.max_crashes), (Unknown::Fail, 3));
@@ -221,6 +233,8 @@ backoff = { initial = "2h", max = "1h", factor = 0.5 }
 retain = "1d"
 [plugins.p]
 jobs = "x"
+digest = "sha256:12"
+signer = "RWQ"
 limits = { memory = "1KiB", memry = "2MiB", fuel = -1 }
 on-failure = "close"
 "#,
@@ -237,10 +251,12 @@ on-failure = "close"
             "12:10: queues.b.retain: expected a table such as { done = \"24h\"",
             "13:10: plugins.p: `path` is missing",
             "14:8: plugins.p.jobs: expected a list of texts such as ['common\\jobs\\CopyAssetJob'], found the text \"x\"",
-            "15:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
-            "15:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
-            "15:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
-            "16:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
+            "15:10: plugins.p.digest: expected sha256: and 64 hexadecimal digits",
+            "16:10: plugins.p.signer: \"RWQ\" is not a minisign public key; give the second line",
+            "17:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
+            "17:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
+            "17:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
+            "18:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
         ],
     );
 }
@@ -429,7 +445,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(32));
+    assert_eq!(problem.place.line, Some(37));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

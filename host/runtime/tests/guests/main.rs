@@ -13,3 +13,4 @@ mod harness;
 mod hooks;
 mod limits;
 mod loading;
+mod origin;
