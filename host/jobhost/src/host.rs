@@ -75,7 +75,8 @@ impl Host {
 /// An engine with a slot for each job that may run, and as many for hooks.
 pub fn engine(config: &Config) -> Result<Engine, EngineError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
-    let settings = EngineSettings { calls: config.concurrency, hook_calls: config.concurrency, memory, pooling: true };
+    let calls = config.concurrency;
+    let settings = EngineSettings { calls, hook_calls: calls, memory, ..EngineSettings::default() };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {
         tracing::warn!(reason = why, "sandboxes are allocated one by one, which is slower");

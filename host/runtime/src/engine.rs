@@ -12,6 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::imported;
+use crate::capabilities::http::{self, Resolve, SystemResolver};
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
 use crate::ticker;
@@ -37,11 +38,14 @@ pub struct EngineSettings {
     /// Whether to allocate instances from a pool, which is faster and needs much address space. Without it, or where
     /// the pool cannot be had, they are allocated on demand.
     pub pooling: bool,
+    /// Finds the hosts to which plugins send requests.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true }
+        let resolver = Arc::new(SystemResolver);
+        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true, resolver }
     }
 }
 
@@ -213,11 +217,12 @@ impl Machine {
     }
 }
 
-/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused and
-/// pushes are checked, unless the call's state says otherwise.
+/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused,
+/// pushes and requests are checked, unless the call's state says otherwise.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

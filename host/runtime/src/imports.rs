@@ -3,6 +3,8 @@
 
 use wasmtime::component::Component;
 
+use crate::capabilities::Grants;
+use crate::capabilities::queues::key;
 use crate::exports::{VERSION, compatible};
 use crate::inspect::listed;
 use crate::load_error::Problem;
@@ -44,29 +46,47 @@ const WASI: [&str; 27] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// Refuses a component that imports something this host does not have.
-pub(crate) fn check(engine: &wasmtime::Engine, component: &Component) -> Result<(), Problem> {
-    let unknown: Vec<String> = component
-        .component_type()
-        .imports(engine)
-        .map(|(name, _)| name.to_owned())
-        .filter(|name| !known(name))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
+/// Requests over HTTP, which need a grant.
+const HTTP: [&str; 2] = ["wasi:http/outgoing-handler", "wasi:http/types"];
+
+/// What a component imports that costs something to have.
+pub(crate) struct Wanted {
+    /// Requests over HTTP.
+    pub(crate) http: bool,
+}
+
+/// Refuses a component that imports something this host does not have, or the operator has not granted.
+pub(crate) fn check(
+    engine: &wasmtime::Engine,
+    component: &Component,
+    plugin: &str,
+    grants: &Grants,
+) -> Result<Wanted, Problem> {
+    let names: Vec<String> = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let unknown: Vec<String> = names.iter().filter(|name| !known(name)).cloned().collect();
+    if !unknown.is_empty() {
+        return Err(Problem::UnknownImports { imports: listed(unknown.iter()), hint: hint(&unknown) });
     }
-    Err(Problem::UnknownImports { imports: listed(unknown.iter()), hint: hint(&unknown) })
+    let http: Vec<&String> = names.iter().filter(|name| is_one_of(name, &HTTP)).collect();
+    if !http.is_empty() && grants.http.is_empty() {
+        return Err(Problem::NotGranted {
+            imports: listed(http.into_iter()),
+            line: format!("add `http = [\"https://HOST/PATH/\"]` under `[plugins.{}.grants]`", key(plugin)),
+            hint: " (a JavaScript toolchain that imports wasi:http unasked can be told not to, such as with `--disable http fetch-event`)",
+        });
+    }
+    Ok(Wanted { http: !http.is_empty() })
+}
+
+fn is_one_of(name: &str, paths: &[&str]) -> bool {
+    name.split_once('@').is_some_and(|(path, version)| paths.contains(&path) && compatible(version, WASI_VERSION))
 }
 
 fn known(name: &str) -> bool {
     let Some((path, version)) = name.split_once('@') else {
         return false;
     };
-    if OURS.contains(&path) {
-        compatible(version, VERSION)
-    } else {
-        WASI.contains(&path) && compatible(version, WASI_VERSION)
-    }
+    if OURS.contains(&path) { compatible(version, VERSION) } else { is_one_of(name, &WASI) || is_one_of(name, &HTTP) }
 }
 
 /// Advice on the first import for which there is any.
@@ -74,7 +94,7 @@ fn hint(unknown: &[String]) -> String {
     let advice = unknown.iter().find_map(|name| {
         let (path, version) = name.split_once('@').unwrap_or((name, ""));
         if path.starts_with("wasi:http/") {
-            Some("; requests over HTTP cannot be granted yet (a JavaScript toolchain that imports wasi:http unasked can be told not to, such as with `--disable http fetch-event`)".to_owned())
+            Some(format!("; of wasi:http it has {} in version 0.2", HTTP.map(|name| format!("`{name}`")).join(" and ")))
         } else if OURS.contains(&path) {
             Some(format!("; it has version {VERSION} of the plugin interface: build the plugin against its WIT files"))
         } else if path.starts_with("wasi:") && version.starts_with("0.3") {
@@ -99,7 +119,9 @@ mod tests {
         assert!(known("jobhost:plugin/context@0.1.3"));
         assert!(!known("wasi:cli/stdout@0.3.0"));
         assert!(!known("wasi:cli/stdout@0.2.0-rc-2023-12-05"));
-        assert!(!known("wasi:http/types@0.2.10"));
+        assert!(known("wasi:http/types@0.2.10"));
+        assert!(!known("wasi:http/types@0.3.0"));
+        assert!(!known("wasi:http/incoming-handler@0.2.10"));
         assert!(!known("jobhost:plugin/context@0.2.0"));
         assert!(!known("stray"));
     }
@@ -107,7 +129,7 @@ mod tests {
     #[test]
     fn each_kind_of_unknown_import_has_its_advice() {
         let hint = |name: &str| hint(&[name.to_owned()]);
-        assert!(hint("wasi:http/outgoing-handler@0.2.6").contains("cannot be granted yet"));
+        assert!(hint("wasi:http/incoming-handler@0.2.6").contains("`wasi:http/outgoing-handler`"));
         assert!(hint("jobhost:plugin/queue@0.9.0").contains("version 0.1.0"));
         assert!(hint("jobhost:plugin/queues@0.1.0").contains("`jobhost:plugin/queue@0.1.0`"));
         assert!(hint("wasi:cli/stdout@0.3.0").contains("wasm32-wasip2"));

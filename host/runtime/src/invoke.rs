@@ -151,6 +151,8 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result
         plugin: &plugin.name,
         limits,
         queues: &plugin.queues,
+        // Trying a plugin out must not have effects.
+        http: plugin.http.as_ref().filter(|_| stage != Stage::Trial),
         stage,
         deadline,
         host: call.host,

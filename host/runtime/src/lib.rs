@@ -31,7 +31,8 @@ mod ticker;
 pub mod types;
 mod weight;
 
-pub use capabilities::{FsGrant, FsMode, Grants};
+pub use capabilities::http::{Resolve, SystemResolver};
+pub use capabilities::{FsGrant, FsMode, Grants, HttpGrant};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
 pub use exports::Exports;
 pub use host::CallHost;

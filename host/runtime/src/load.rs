@@ -11,7 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
-use crate::capabilities::fs;
+use crate::capabilities::{fs, http};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
@@ -54,12 +54,13 @@ fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> R
     let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
     let settings = checked(engine, settings)?;
     let (machine, component) = compile(engine, &settings.limits, &bytes)?;
-    imports::check(&machine.engine, &component)?;
+    let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, inspection.exports)?;
     // Otherwise the first call would pay for it.
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
+    let http = if wanted.http { Some(Arc::new(client(engine, &settings)?)) } else { None };
     let loaded = Arc::new(Loaded {
         name: Arc::from(name),
         path: path.to_owned(),
@@ -70,6 +71,7 @@ fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> R
         pre,
         engine: engine.clone(),
         queues: Arc::from(settings.grants.queues.clone()),
+        http,
         settings,
     });
     try_out(&loaded, &component)?;
@@ -101,6 +103,12 @@ fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettin
         )));
     }
     Ok(settings)
+}
+
+/// What sends the plugin's requests.
+fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Problem> {
+    let resolver = Arc::clone(&engine.settings().resolver);
+    http::Client::new(&settings.grants.http, resolver).map_err(|(grant, why)| Problem::HttpGrant { grant, why })
 }
 
 /// Compiles for the pool if the limits allow it. What does not fit into the pool all the same is compiled to live

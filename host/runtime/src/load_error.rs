@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::capabilities::HttpGrant;
 use crate::output::shown;
 
 /// Characters of a problem that are shown. Some quote names from the file, which may be long and hold anything.
@@ -120,6 +121,16 @@ pub enum Problem {
         /// A remedy, where there is one.
         hint: String,
     },
+    /// Imports that give access to what the operator has not granted.
+    #[error("imports {imports}, which is not granted; to allow it, {line}{hint}")]
+    NotGranted {
+        /// Their names.
+        imports: String,
+        /// What to write in the configuration.
+        line: String,
+        /// Another remedy, where there is one.
+        hint: &'static str,
+    },
     /// An import that this host has with another type.
     #[error("an import does not fit this host: {0}; build the plugin against this host's WIT files")]
     WrongImport(String),
@@ -136,6 +147,14 @@ pub enum Problem {
         host: PathBuf,
         /// Where the guest would see it.
         guest: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A grant of requests that cannot be kept.
+    #[error("grant http {grant}: {why}")]
+    HttpGrant {
+        /// The grant.
+        grant: HttpGrant,
         /// What is wrong with it.
         why: String,
     },

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::exported;
-use crate::capabilities::{Grants, queues};
+use crate::capabilities::{Grants, http, queues};
 use crate::engine::Engine;
 use crate::exports::Exports;
 use crate::host::{Stage, State};
@@ -62,6 +62,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) queues: Arc<[String]>,
+    /// None where it does not import wasi:http.
+    pub(crate) http: Option<Arc<http::Client>>,
 }
 
 /// Where a component's functions are; none for an interface that it does not export.

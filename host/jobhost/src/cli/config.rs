@@ -152,6 +152,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         let host = grant.host.display();
         ("folder", format!("{host} as {}, {mode}", grant.guest))
     }));
+    lines.extend(plugin.grants.http.iter().map(|grant| ("may send to", grant.to_string())));
     lines.push(("may push to", plugin.grants.queues.join(", ")));
     lines
 }

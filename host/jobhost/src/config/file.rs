@@ -7,6 +7,7 @@ use std::time::Duration;
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
 use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
 
+use super::http::read_http;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
 use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
@@ -44,6 +45,8 @@ pub(super) struct FilePlugin {
     pub(super) jobs_at: Vec<usize>,
     /// One for each folder.
     pub(super) fs_at: Vec<usize>,
+    /// One for each grant of requests.
+    pub(super) ca_files_at: Vec<usize>,
     /// One for each queue.
     pub(super) queues_at: Vec<usize>,
 }
@@ -220,7 +223,8 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
     if let Some(timeout) = section.read("timeout", duration(range, "1s")) {
         config.timeout = timeout;
     }
-    let mut plugin = FilePlugin { config, path_at, jobs_at, fs_at: Vec::new(), queues_at: Vec::new() };
+    let mut plugin =
+        FilePlugin { config, path_at, jobs_at, fs_at: Vec::new(), ca_files_at: Vec::new(), queues_at: Vec::new() };
     if let Some(grants) = section.section("grants", "{ queues = [\"upload-asset\"] }") {
         read_grants(grants, &mut plugin, reading.folder);
     }
@@ -229,7 +233,7 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
 }
 
 /// Keys that a later version brings.
-const LATER: &[&str] = &["http", "env", "config", "secrets", "keyvalue"];
+const LATER: &[&str] = &["env", "config", "secrets", "keyvalue"];
 
 fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &Path) {
     let example = "[{ host = \"storage\", guest = \"/storage\", mode = \"ro\" }]";
@@ -239,6 +243,10 @@ fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &P
             plugin.fs_at.push(at);
             plugin.config.grants.fs.push(grant);
         }
+    }
+    for http in read_http(&mut section, folder) {
+        plugin.ca_files_at.push(http.ca_file_at);
+        plugin.config.grants.http.push(http.grant);
     }
     for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
         plugin.queues_at.push(queue.at);
@@ -268,11 +276,13 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
 }
 
 fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
-    let sizes: [(&'static str, &mut u64, _); 4] = [
+    let sizes: [(&'static str, &mut u64, _); 6] = [
         ("memory", &mut limits.memory, 1 << 20..=4 << 30),
         ("host-call-bytes", &mut limits.host_call_bytes, 64 << 10..=1 << 30),
         ("output", &mut limits.output_bytes, 0..=16 << 20),
         ("stdio", &mut limits.stdio_bytes, 0..=16 << 20),
+        ("http-sent", &mut limits.http_sent, 0..=64 << 30),
+        ("http-received", &mut limits.http_received, 0..=64 << 30),
     ];
     for (key, limit, range) in sizes {
         if let Some(bytes) = section.read(key, size(range)) {
@@ -282,18 +292,20 @@ fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
     if let Some(fuel) = section.read("fuel", whole(0..=u64::MAX)) {
         limits.fuel = fuel;
     }
-    let counts: [(&'static str, &mut u32, _); 4] = [
+    let counts: [(&'static str, &mut u32, _); 6] = [
         ("table-elements", &mut limits.table_elements, 1..=10_000_000),
         ("instances", &mut limits.instances, 1..=10_000),
         ("handles", &mut limits.handles, 1..=1_000_000),
         ("pushes", &mut limits.pushes, 0..=100_000),
+        ("http-requests", &mut limits.http_requests, 0..=100_000),
+        ("http-at-once", &mut limits.http_at_once, 1..=1_000),
     ];
     for (key, limit, range) in counts {
         if let Some(count) = section.read(key, whole32(range)) {
             *limit = count;
         }
     }
-    section.finish(&["http-requests", "http-bytes"]);
+    section.finish(&[]);
 }
 
 fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {

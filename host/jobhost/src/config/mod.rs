@@ -5,6 +5,7 @@
 mod check;
 mod durations;
 mod file;
+mod http;
 mod load;
 mod problem;
 mod section;

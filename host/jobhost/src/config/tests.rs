@@ -252,8 +252,8 @@ fs = [{ host = "none", guest = "/none", mode = "ro" }, { host = "storage", guest
 #[test]
 fn keys_of_a_later_version_are_not_taken_for_typing_errors() {
     expect(
-        "[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\ngrants = { http = [\"https://a/\"] }\n",
-        &["3:12: `plugins.copy_asset.grants.http` is not supported by this version"],
+        "[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\ngrants = { env = {} }\n",
+        &["3:12: `plugins.copy_asset.grants.env` is not supported by this version"],
     );
 }
 

@@ -2,15 +2,20 @@
 //! not there.
 
 pub(crate) mod fs;
+pub(crate) mod http;
 pub(crate) mod queues;
 
 use std::path::PathBuf;
+
+pub use http::HttpGrant;
 
 /// What the operator allows a plugin. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     /// Folders that the plugin sees.
     pub fs: Vec<FsGrant>,
+    /// Requests that it may send.
+    pub http: Vec<HttpGrant>,
     /// Configured names of the queues to which it may push.
     pub queues: Vec<String>,
 }

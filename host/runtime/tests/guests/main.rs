@@ -10,11 +10,15 @@ mod ends;
 mod files;
 mod harness;
 mod hooks;
+mod http_server;
 mod limits;
 mod loading;
+mod requests;
+mod requests_cost;
+mod requests_tls;
 
 /// The sources of the tests.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     include_str!("answers.rs"),
     include_str!("effects.rs"),
     include_str!("ends.rs"),
@@ -22,6 +26,7 @@ const TESTS: [&str; 7] = [
     include_str!("hooks.rs"),
     include_str!("limits.rs"),
     include_str!("loading.rs"),
+    include_str!("requests.rs"),
 ];
 
 #[test]
