@@ -32,6 +32,7 @@ mod grants;
 mod hooks;
 mod listening;
 mod readme;
+mod requests;
 mod running;
 mod settings;
 mod stores;
