@@ -14,6 +14,7 @@ mod http_server;
 mod limits;
 mod loading;
 mod requests;
+mod requests_addresses;
 mod requests_cost;
 mod requests_tls;
 

@@ -1,28 +1,23 @@
 //! Requests over HTTP, from a guest through the host's client to a server on loopback.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jobhost_runtime::types::{FailureCause, Level};
-use jobhost_runtime::{Engine, EngineSettings, HttpGrant, Plugin, PluginSettings, Resolve};
+use jobhost_runtime::{HttpGrant, Plugin, PluginSettings};
 use serde_json::{Value, json};
 
 use crate::harness::{Recorder, call, call_within, faulted, guest, job, plugin_with, refusal, returned};
 use crate::http_server::Server;
 
 /// The grant of a URL where addresses of this machine may be reached.
-fn private(url: &str) -> HttpGrant {
+pub(crate) fn private(url: &str) -> HttpGrant {
     let mut grant = HttpGrant::new(url).unwrap();
     grant.private = true;
     grant
 }
 
 /// The guest with these grants.
-fn granted(grants: &[HttpGrant], change: impl FnOnce(&mut PluginSettings)) -> Plugin {
+pub(crate) fn granted(grants: &[HttpGrant], change: impl FnOnce(&mut PluginSettings)) -> Plugin {
     plugin_with("request", |settings| {
         settings.grants.http = grants.to_vec();
         change(settings);
@@ -30,12 +25,12 @@ fn granted(grants: &[HttpGrant], change: impl FnOnce(&mut PluginSettings)) -> Pl
 }
 
 /// The guest that may send anything to a server.
-fn for_server(server: &Server) -> Plugin {
+pub(crate) fn for_server(server: &Server) -> Plugin {
     granted(&[private(&server.url("/"))], |_| ())
 }
 
 /// What became of the requests of one attempt, and what the operator was told.
-async fn told(plugin: &Plugin, payload: &Value) -> (Vec<Value>, Vec<String>) {
+pub(crate) async fn told(plugin: &Plugin, payload: &Value) -> (Vec<Value>, Vec<String>) {
     let (call, host) = call();
     let output = returned(plugin.execute(job(&payload.to_string()), call).await).unwrap();
     let Value::Array(answers) = serde_json::from_str(&output).unwrap() else { panic!("{output}") };
@@ -49,56 +44,19 @@ fn warnings(host: &Recorder) -> Vec<String> {
 }
 
 /// The one answer of an attempt that nobody was told about.
-async fn answer(plugin: &Plugin, payload: &Value) -> Value {
+pub(crate) async fn answer(plugin: &Plugin, payload: &Value) -> Value {
     let (mut answers, warnings) = told(plugin, payload).await;
     assert_eq!((answers.len(), &warnings[..]), (1, &[][..]), "{answers:?}");
     answers.remove(0)
 }
 
 /// The error of one request, and what the operator was told about it, once.
-async fn error(plugin: &Plugin, payload: &Value) -> (String, String) {
+pub(crate) async fn error(plugin: &Plugin, payload: &Value) -> (String, String) {
     let (answers, warnings) = told(plugin, payload).await;
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(warnings.len() <= 1, "{warnings:?}");
     let error = answers[0]["error"].as_str().unwrap_or_else(|| panic!("{answers:?}"));
     (error.to_owned(), warnings.into_iter().next().unwrap_or_default())
-}
-
-/// Answers of names, each one address after the other, the last for ever.
-#[derive(Debug, Default)]
-struct Names {
-    addresses: Mutex<BTreeMap<String, Vec<IpAddr>>>,
-    asked: AtomicUsize,
-}
-
-impl Names {
-    fn of(name: &str, addresses: &[&str]) -> Arc<Self> {
-        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Arc::new(Self { addresses: Mutex::new(BTreeMap::from([(name.to_owned(), addresses)])), ..Self::default() })
-    }
-}
-
-#[async_trait]
-impl Resolve for Names {
-    async fn resolve(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let mut names = self.addresses.lock().unwrap();
-        let addresses = names.get_mut(name).ok_or(std::io::ErrorKind::NotFound)?;
-        let next = addresses[0];
-        if addresses.len() > 1 {
-            addresses.remove(0);
-        }
-        Ok(vec![next])
-    }
-}
-
-/// The guest in an engine of its own, where names are resolved like this.
-fn with_names(names: &Arc<Names>, grants: &[HttpGrant]) -> Plugin {
-    let resolver: Arc<dyn Resolve> = Arc::clone(names) as _;
-    let engine = Engine::new(&EngineSettings { pooling: false, resolver, ..EngineSettings::default() }).unwrap();
-    let mut settings = PluginSettings::default();
-    settings.grants.http = grants.to_vec();
-    Plugin::load(&engine, "request", &guest("request"), settings).unwrap()
 }
 
 mod request {
@@ -197,66 +155,6 @@ mod request {
             assert!(error.contains("Forbidden"), "{header}: {error}");
         }
         assert!(server.asked().is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_address_of_this_machine_is_refused_unless_the_grant_says_private() {
-        let server = Server::start().await;
-        let port = server.address.port();
-        let url = format!("http://intern.example:{port}/");
-        let public = HttpGrant::new(&url).unwrap();
-        for address in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "100.64.0.1", "fd00::1"]
-        {
-            let plugin = with_names(&Names::of("intern.example", &[address]), std::slice::from_ref(&public));
-            let (error, told) = error(&plugin, &json!({"to": format!("{url}echo")})).await;
-            assert!(error.contains("DestinationIpProhibited"), "{address}: {error}");
-            assert!(told.contains(&format!("`http = [{{ url = \"{url}\", private = true }}]`")), "{address}: {told}");
-        }
-        assert_eq!(server.connections(), 0);
-        let plugin = with_names(&Names::of("intern.example", &["127.0.0.1"]), &[private(&url)]);
-        assert_eq!(answer(&plugin, &json!({"to": format!("{url}echo")})).await["status"], 200);
-        assert!(server.asked()[0].head.contains(&format!("host: intern.example:{port}")));
-    }
-
-    #[tokio::test]
-    async fn no_name_leads_to_metadata_or_to_nowhere() {
-        for address in ["169.254.169.254", "fe80::1", "fd00:ec2::254", "168.63.129.16", "0.0.0.0", "::", "224.0.0.1"] {
-            let plugin = with_names(&Names::of("intern.example", &[address]), &[private("http://intern.example/")]);
-            let (error, told) = error(&plugin, &json!({"to": "http://intern.example/latest/meta-data"})).await;
-            assert!(error.contains("DestinationIpProhibited"), "{address}: {error}");
-            assert!(told.contains("only a grant whose URL names") || told.contains("nothing allows it"), "{told}");
-        }
-        let plugin = granted(&[HttpGrant::new("http://169.254.169.254/").unwrap()], |_| ());
-        let (error, told) = error(&plugin, &json!({"to": "http://169.254.169.254/latest"})).await;
-        assert!(error.contains("DestinationIpProhibited") && told.contains("private = true"), "{error} {told}");
-    }
-
-    #[tokio::test]
-    async fn the_connection_goes_to_the_address_that_was_checked() {
-        let server = Server::start().await;
-        let url = format!("http://rebound.example:{}/echo", server.address.port());
-        // Whoever asks a second time is led elsewhere, where nothing answers.
-        let names = Names::of("rebound.example", &["127.0.0.1", "127.0.0.2"]);
-        let plugin = with_names(&names, &[private(&url)]);
-        let (answers, _) = told(&plugin, &json!({"to": url, "repeat": 3})).await;
-        assert!(answers.iter().all(|answer| answer["status"] == 200), "{answers:?}");
-        assert_eq!((names.asked.load(Ordering::SeqCst), server.connections()), (1, 1));
-        // And a name that first leads to a public address and then home is refused then.
-        let names = Names::of("rebound.example", &["127.0.0.1"]);
-        let plugin = with_names(&names, &[HttpGrant::new(&url).unwrap()]);
-        assert!(error(&plugin, &json!({"to": url})).await.0.contains("DestinationIpProhibited"));
-    }
-
-    #[tokio::test]
-    async fn a_name_that_is_not_there_and_a_port_where_nobody_listens_are_the_guests_to_see() {
-        let plugin = with_names(&Names::of("a.example", &["1.1.1.1"]), &[HttpGrant::new("http://b.example/").unwrap()]);
-        assert!(answer(&plugin, &json!({"to": "http://b.example/"})).await["error"].to_string().contains("DnsError"));
-        let closed = {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            format!("http://{}/", listener.local_addr().unwrap())
-        };
-        let got = answer(&granted(&[private(&closed)], |_| ()), &json!({"to": closed})).await;
-        assert!(got["error"].to_string().contains("ConnectionRefused"), "{got}");
     }
 
     #[tokio::test]
@@ -373,6 +271,19 @@ mod request {
             assert_eq!((&got["body"], server.connections()), (&json!("once"), connections), "{got}");
             server.heard().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_kept_connection_swallows_is_sent_again_only_if_it_changes_nothing() {
+        let server = Server::start().await;
+        let plugin = for_server(&server);
+        let get = json!({"to": server.url("/first")});
+        answer(&plugin, &get).await;
+        assert_eq!(answer(&plugin, &get).await["status"], 200);
+        assert_eq!((server.asked().len(), server.connections()), (3, 2));
+        let put = answer(&plugin, &json!({"method": "PUT", "to": server.url("/first"), "body": "x"})).await;
+        assert!(put["error"].to_string().contains("HttpResponseIncomplete"), "{put}");
+        assert_eq!((server.asked().len(), server.connections()), (4, 2));
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use super::client::{Client, Times, addressed};
 use super::connect::{NoConnection, Remedy};
 use super::grant::{self, HttpGrant};
 use super::pool::Way;
+use crate::capabilities::queues::key;
 use crate::host::CallHost;
 use crate::limits::{Limits, size};
 use crate::output::printable;
@@ -235,7 +236,8 @@ impl Told {
     fn limit(&self, what: &str, setting: &str) {
         let plugin = &self.plugin;
         self.once(format!(
-            "plugin `{plugin}` {what} than one call may; to allow more, raise `{setting}` under `[plugins.{plugin}.limits]`"
+            "plugin `{plugin}` {what} than one call may; to allow more, raise `{setting}` under `[plugins.{}.limits]`",
+            key(plugin)
         ));
     }
 
