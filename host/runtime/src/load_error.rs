@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::capabilities::HttpGrant;
 use crate::output::shown;
 
 /// Characters of a problem that are shown. Some quote names from the file, which may be long and hold anything.
@@ -153,8 +152,8 @@ pub enum Problem {
     /// A grant of requests that cannot be kept.
     #[error("grant http {grant}: {why}")]
     HttpGrant {
-        /// The grant.
-        grant: HttpGrant,
+        /// The grant, as it is written.
+        grant: String,
         /// What is wrong with it.
         why: String,
     },

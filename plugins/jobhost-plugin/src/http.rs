@@ -108,12 +108,12 @@ impl Request {
         let (scheme, authority, path) = parts(&self.url)?;
         let fields = Fields::new();
         for (name, value) in &self.headers {
-            fields.append(name, value).map_err(|error| refused(name, &error))?;
+            fields.append(name, value).map_err(|error| refused(name, error))?;
         }
         if length > 0 || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH") {
             fields
                 .append("content-length", length.to_string().as_bytes())
-                .map_err(|error| refused("content-length", &error))?;
+                .map_err(|error| refused("content-length", error))?;
         }
         let request = OutgoingRequest::new(fields);
         let invalid = |()| Error::Invalid(format!("{} {} cannot be sent", self.method, self.url));
@@ -221,7 +221,7 @@ fn failed(code: &ErrorCode) -> Error {
     }
 }
 
-fn refused(name: &str, error: &HeaderError) -> Error {
+fn refused(name: &str, error: HeaderError) -> Error {
     Error::Invalid(format!("header `{name}`: {error:?}"))
 }
 

@@ -94,7 +94,7 @@ async fn served(stream: TcpStream, tls: Option<TlsAcceptor>, record: Arc<Record>
             Ok(stream) => exchanges(stream, &record).await,
             Err(error) => drop(error),
         },
-    };
+    }
 }
 
 async fn exchanges(mut stream: impl AsyncRead + AsyncWrite + Unpin, record: &Record) {

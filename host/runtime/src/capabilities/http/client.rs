@@ -34,12 +34,12 @@ pub(super) struct Times {
 }
 
 impl Client {
-    /// Reads the certificates that these grants need. The error names the grant.
-    pub(crate) fn new(grants: &[HttpGrant], resolver: Arc<dyn Resolve>) -> Result<Self, (HttpGrant, String)> {
+    /// Reads the certificates that these grants need. The error is the grant, as it is written, and what is wrong.
+    pub(crate) fn new(grants: &[HttpGrant], resolver: Arc<dyn Resolve>) -> Result<Self, (String, String)> {
         let mut authorities: Vec<(Option<PathBuf>, TlsConnector)> = Vec::new();
         for grant in grants.iter().filter(|grant| grant.origin().tls) {
             if authorities.iter().all(|(file, _)| *file != grant.ca_file) {
-                let connector = tls::connector(grant.ca_file.as_deref()).map_err(|why| (grant.clone(), why))?;
+                let connector = tls::connector(grant.ca_file.as_deref()).map_err(|why| (grant.to_string(), why))?;
                 authorities.push((grant.ca_file.clone(), connector));
             }
         }

@@ -252,9 +252,9 @@ pub(super) fn of_the_connection(name: &header::HeaderName) -> bool {
 mod tests {
     use super::*;
 
-    fn permitted(grants: &[&str], method: Method, url: &str) -> Result<(), String> {
+    fn permitted(grants: &[&str], method: &Method, url: &str) -> Result<(), String> {
         let grants: Vec<_> = grants.iter().map(|url| HttpGrant::new(url).unwrap()).collect();
-        permit("upload", &grants, &method, &url.parse().unwrap()).map(|_| ())
+        permit("upload", &grants, method, &url.parse().unwrap()).map(|_| ())
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
             "https://API.example.com/v1/items?a=../b",
             "https://api.example.com:443/v1/items",
         ] {
-            assert_eq!(permitted(&grant, Method::PUT, url), Ok(()), "{url}");
+            assert_eq!(permitted(&grant, &Method::PUT, url), Ok(()), "{url}");
         }
         for url in [
             "http://api.example.com/v1/",
@@ -282,16 +282,16 @@ mod tests {
             "https://api.example.com:99999/v1/",
             "https://api.example.com:0443/v1/",
         ] {
-            assert!(permitted(&grant, Method::GET, url).is_err(), "{url}");
+            assert!(permitted(&grant, &Method::GET, url).is_err(), "{url}");
         }
-        assert_eq!(permitted(&["http://[::1]:8080/"], Method::GET, "http://[0:0::1]:8080/x"), Ok(()));
-        assert!(permitted(&["http://127.0.0.1/"], Method::GET, "http://2130706433/").is_err());
+        assert_eq!(permitted(&["http://[::1]:8080/"], &Method::GET, "http://[0:0::1]:8080/x"), Ok(()));
+        assert!(permitted(&["http://127.0.0.1/"], &Method::GET, "http://2130706433/").is_err());
     }
 
     #[test]
     fn connect_and_trace_are_never_sent() {
         for method in [Method::CONNECT, Method::TRACE] {
-            let why = permitted(&["https://a.example/"], method.clone(), "https://a.example/").unwrap_err();
+            let why = permitted(&["https://a.example/"], &method, "https://a.example/").unwrap_err();
             assert!(why.contains("nothing allows this method"), "{why}");
             let grant = HttpGrant::new("https://a.example/").unwrap();
             assert!(grant.only(&[method.to_string()]).unwrap_err().contains("cannot be granted"));
@@ -306,7 +306,7 @@ mod tests {
             |method: &str| permit("x", &grants, &method.parse().unwrap(), &"https://a.example/b".parse().unwrap());
         assert!(sends("PUT").is_ok() && sends("PURGE").is_ok());
         assert!(sends("GET").is_err() && sends("put").is_err());
-        assert!(permitted(&["https://a.example/"], "PURGE".parse().unwrap(), "https://a.example/").is_err());
+        assert!(permitted(&["https://a.example/"], &"PURGE".parse().unwrap(), "https://a.example/").is_err());
         for wrong in ["get", "", "A B"] {
             assert!(grant.clone().only(&[wrong.to_owned()]).is_err(), "{wrong}");
         }
@@ -315,7 +315,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_line_of_configuration_that_would_allow_it() {
-        let why = permitted(&["https://a.example/v1/"], Method::PUT, "http://b.example:81/x?token=secret").unwrap_err();
+        let why =
+            permitted(&["https://a.example/v1/"], &Method::PUT, "http://b.example:81/x?token=secret").unwrap_err();
         assert_eq!(
             why,
             "plugin `upload` may not send PUT http://b.example:81/x; to allow it, set \

@@ -48,7 +48,7 @@ fn segments_problem(path: &[u8]) -> Option<&'static str> {
         if segment.is_empty() && segments.peek().is_some() {
             return Some("has an empty segment");
         }
-        if segment.iter().any(|byte| byte.is_ascii_control()) {
+        if segment.iter().any(u8::is_ascii_control) {
             return Some("has a control character");
         }
     }
@@ -62,16 +62,9 @@ fn unescape(path: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(path.len());
     let mut at = 0;
     while let Some(byte) = path.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                plain.push(high << 4 | low);
-                at += 3;
-            }
-            _ => {
-                plain.push(*byte);
-                at += 1;
-            }
-        }
+        let escaped = if *byte == b'%' { digit(at + 1).zip(digit(at + 2)) } else { None };
+        plain.push(escaped.map_or(*byte, |(high, low)| high << 4 | low));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     plain
 }

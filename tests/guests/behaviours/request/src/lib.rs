@@ -47,7 +47,7 @@ fn send(job: &Job) -> Result<FutureIncomingResponse, String> {
     let text = guest::text(job, "body");
     let announced = match number(job, "announced") {
         Some(length) => Some(length),
-        None => (!text.is_empty()).then(|| text.len() as u64),
+        None => (!text.is_empty()).then_some(text.len() as u64),
     };
     if let Some(length) = announced {
         fields
