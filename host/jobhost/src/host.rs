@@ -111,9 +111,9 @@ pub fn engine(config: &Config) -> Result<Engine, HostError> {
         calls: config.concurrency,
         hook_calls: config.concurrency,
         memory,
-        pooling: true,
         cache: cache(config)?,
         compiler: Some(compiler(config.compile)),
+        ..EngineSettings::default()
     };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {

@@ -13,6 +13,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Wasm
 
 use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
 use crate::cache::Cache;
+use crate::capabilities::http::{self, Resolve, SystemResolver};
 use crate::capabilities::open;
 use crate::compiler::Compiler;
 use crate::host::{Stage, State};
@@ -50,11 +51,21 @@ pub struct EngineSettings {
     pub cache: Option<Cache>,
     /// How plugins are compiled; without it in this process, for as long and with as much memory as it takes.
     pub compiler: Option<Compiler>,
+    /// Finds the hosts to which plugins send requests.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true, cache: None, compiler: None }
+        Self {
+            calls: 4,
+            hook_calls: 4,
+            memory: Limits::default().memory,
+            pooling: true,
+            cache: None,
+            compiler: None,
+            resolver: Arc::new(SystemResolver),
+        }
     }
 }
 
@@ -255,11 +266,12 @@ impl Machine {
 }
 
 /// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused,
-/// pushes, secrets and buckets are checked, unless the call's state says otherwise.
+/// pushes, requests, secrets and buckets are checked, unless the call's state says otherwise.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     open::guard(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

@@ -7,9 +7,11 @@ use std::time::Instant;
 use async_trait::async_trait;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::imported::{context, queue, types};
 use crate::buckets::Buckets;
+use crate::capabilities::http::{self, Requests};
 use crate::capabilities::{Granted, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, size};
@@ -78,6 +80,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) plugin: &'a Arc<str>,
     pub(crate) limits: &'a Limits,
     pub(crate) granted: &'a Arc<Granted>,
+    /// None where nothing is granted.
+    pub(crate) http: Option<&'a Arc<http::Client>>,
     pub(crate) stage: Stage,
     pub(crate) deadline: Instant,
     pub(crate) host: Arc<dyn CallHost>,
@@ -99,6 +103,10 @@ pub(crate) struct State {
     interrupt: Interrupt,
     left: Left,
     advised: Vec<String>,
+    http: Option<Arc<http::Client>>,
+    request_limits: http::RequestLimits,
+    /// None until the guest has to do with requests: most never have.
+    requests: Option<Box<Requests>>,
 }
 
 /// What the guest may still send in this call.
@@ -141,6 +149,9 @@ impl State {
                 call_bytes: limits.host_call_bytes,
             },
             advised: Vec::new(),
+            http: setting.http.cloned(),
+            request_limits: limits.into(),
+            requests: None,
         }
     }
 
@@ -230,6 +241,22 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let requests = self.requests.get_or_insert_with(|| {
+            Box::new(Requests::new(&http::Setting {
+                client: self.http.as_ref(),
+                plugin: &self.plugin,
+                host: &self.host,
+                limits: self.request_limits,
+                deadline: self.deadline,
+            }))
+        });
+        let Requests { context, hooks } = &mut **requests;
+        WasiHttpCtxView { ctx: context, table: &mut self.table, hooks }
     }
 }
 

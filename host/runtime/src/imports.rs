@@ -54,13 +54,25 @@ const WASI: [&str; 27] = [
     "wasi:sockets/udp-create-socket",
 ];
 
+/// Requests over HTTP.
+const HTTP: [&str; 2] = ["wasi:http/outgoing-handler", "wasi:http/types"];
+
+/// What else can be done about them.
+const HTTP_HINT: &str = " (a JavaScript toolchain that imports wasi:http unasked can be told not to, such as with `--disable http fetch-event`)";
+
+/// What a component imports that costs something to have.
+pub(crate) struct Wanted {
+    /// Requests over HTTP.
+    pub(crate) http: bool,
+}
+
 /// Refuses a component that imports something this host does not have, or that is not granted to the plugin.
 pub(crate) fn check(
     engine: &wasmtime::Engine,
     component: &Component,
     plugin: &str,
     grants: &Grants,
-) -> Result<(), Problem> {
+) -> Result<Wanted, Problem> {
     let imports: Vec<String> = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
     let unknown: Vec<&String> = imports.iter().filter(|name| !known(name)).collect();
     if !unknown.is_empty() {
@@ -76,11 +88,17 @@ pub(crate) fn check(
             }
         }
     }
+    let is_http = |name: &&String| is_one_of(name, &HTTP);
     if refused.is_empty() {
-        return Ok(());
+        return Ok(Wanted { http: imports.iter().any(|name| is_http(&name)) });
     }
     let advice: Vec<String> = lines.into_iter().map(|line| advice::add(plugin, line)).collect();
-    Err(Problem::NotGranted { imports: listed(refused.into_iter()), advice: advice.join("; ") })
+    let hint = if refused.iter().any(is_http) { HTTP_HINT } else { "" };
+    Err(Problem::NotGranted { imports: listed(refused.into_iter()), advice: advice.join("; ") + hint })
+}
+
+fn is_one_of(name: &str, paths: &[&str]) -> bool {
+    name.split_once('@').is_some_and(|(path, version)| paths.contains(&path) && compatible(version, WASI_VERSION))
 }
 
 /// The line that would grant an import which says by itself what it is for. Those that nearly every toolchain adds
@@ -99,7 +117,7 @@ pub(crate) fn known(name: &str) -> bool {
     } else if let Some((_, draft)) = DRAFTS.iter().find(|(draft, _)| *draft == path) {
         version == *draft
     } else {
-        WASI.contains(&path) && compatible(version, WASI_VERSION)
+        is_one_of(name, &WASI) || is_one_of(name, &HTTP)
     }
 }
 
@@ -108,7 +126,7 @@ fn hint(unknown: &[&String]) -> String {
     let advice = unknown.iter().find_map(|name| {
         let (path, version) = name.split_once('@').unwrap_or((name, ""));
         if path.starts_with("wasi:http/") {
-            Some("; requests over HTTP cannot be granted yet (a JavaScript toolchain that imports wasi:http unasked can be told not to, such as with `--disable http fetch-event`)".to_owned())
+            Some(format!("; of wasi:http it has {} in version 0.2", HTTP.map(|name| format!("`{name}`")).join(" and ")))
         } else if OURS.contains(&path) {
             Some(format!("; it has version {VERSION} of the plugin interface: build the plugin against its WIT files"))
         } else if let Some((_, draft)) = DRAFTS.iter().find(|(draft, _)| *draft == path) {
@@ -137,7 +155,9 @@ mod tests {
         assert!(!known("wasi:cli/stdout@0.2.0-rc-2023-12-05"));
         assert!(known("wasi:config/store@0.2.0-rc.1"));
         assert!(!known("wasi:config/store@0.2.0-draft"));
-        assert!(!known("wasi:http/types@0.2.10"));
+        assert!(known("wasi:http/types@0.2.10"));
+        assert!(!known("wasi:http/types@0.3.0"));
+        assert!(!known("wasi:http/incoming-handler@0.2.10"));
         assert!(!known("jobhost:plugin/context@0.2.0"));
         assert!(!known("stray"));
     }
@@ -145,7 +165,7 @@ mod tests {
     #[test]
     fn each_kind_of_unknown_import_has_its_advice() {
         let hint = |name: &str| hint(&[&name.to_owned()]);
-        assert!(hint("wasi:http/outgoing-handler@0.2.6").contains("cannot be granted yet"));
+        assert!(hint("wasi:http/incoming-handler@0.2.6").contains("`wasi:http/outgoing-handler`"));
         assert!(hint("jobhost:plugin/queue@0.9.0").contains("version 0.1.0"));
         assert!(hint("jobhost:plugin/queues@0.1.0").contains("`jobhost:plugin/queue@0.1.0`"));
         assert!(hint("wasi:cli/stdout@0.3.0").contains("wasm32-wasip2"));

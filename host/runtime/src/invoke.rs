@@ -154,6 +154,8 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Ti
         plugin: &plugin.name,
         limits,
         granted: &plugin.granted,
+        // Trying a plugin out must not have effects.
+        http: plugin.http.as_ref().filter(|_| stage != Stage::Trial),
         stage,
         deadline,
         host: call.host,

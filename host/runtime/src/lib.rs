@@ -43,8 +43,9 @@ mod weight;
 
 pub use buckets::{BucketChange, BucketChanged, BucketValue, BucketValues, Buckets};
 pub use cache::Cache;
+pub use capabilities::http::{Resolve, SystemResolver};
 pub use capabilities::{
-    BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, Random, SecretGrant, SecretSource,
+    BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, HttpGrant, Random, SecretGrant, SecretSource,
 };
 pub use compiler::{Compiler, compile_as_child};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};

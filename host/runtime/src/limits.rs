@@ -50,6 +50,15 @@ pub struct Limits {
     pub bucket_keys: u32,
     /// Bytes of a value that the guest stores in a bucket; a longer one is refused with an error of `wasi:keyvalue`.
     pub value_bytes: u64,
+    /// Requests over HTTP that the guest sends in one call; more are refused with `HTTP-request-denied`.
+    pub http_requests: u32,
+    /// Requests over HTTP under way at once, until their response is read; more are refused with
+    /// `connection-limit-reached`.
+    pub http_at_once: u32,
+    /// Bytes of the bodies of all requests of one call; what passes it fails with `HTTP-request-body-size`.
+    pub http_sent: u64,
+    /// Bytes of the bodies of all responses of one call; what passes it fails with `HTTP-response-body-size`.
+    pub http_received: u64,
     /// Bytes of the component's file.
     pub component_bytes: u64,
 }
@@ -75,6 +84,10 @@ impl Default for Limits {
             push_bytes: 16 * MIB,
             bucket_keys: 10_000,
             value_bytes: MIB,
+            http_requests: 1_000,
+            http_at_once: 16,
+            http_sent: 64 * MIB,
+            http_received: 64 * MIB,
             component_bytes: 64 * MIB,
         }
     }

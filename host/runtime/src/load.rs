@@ -11,7 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
-use crate::capabilities::{Granted, fs};
+use crate::capabilities::{Granted, fs, http};
 use crate::compiled::{self, Compiled};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
@@ -71,12 +71,13 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
     let settings = checked(engine, settings)?;
     let granted = Granted::read(&settings.grants)?;
     let (machine, component) = compile(engine, name, &settings.limits, source)?;
-    imports::check(&machine.engine, &component, name, &settings.grants)?;
+    let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, exports)?;
     // Otherwise the first call would pay for it.
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
+    let http = if wanted.http { Some(Arc::new(client(engine, &settings)?)) } else { None };
     let loaded = Arc::new(Loaded {
         name: Arc::from(name),
         path: source.path().to_owned(),
@@ -87,6 +88,7 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
         pre,
         engine: engine.clone(),
         granted,
+        http,
         settings,
     });
     try_out(&loaded, &component)?;
@@ -118,6 +120,12 @@ fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettin
         )));
     }
     Ok(settings)
+}
+
+/// What sends the plugin's requests.
+fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Problem> {
+    let resolver = Arc::clone(&engine.settings().resolver);
+    http::Client::new(&settings.grants.http, resolver).map_err(|(grant, why)| Problem::HttpGrant { grant, why })
 }
 
 /// Takes the code from the cache, or compiles it and keeps it there.

@@ -199,6 +199,14 @@ pub enum Problem {
         /// The lines that would grant them.
         advice: String,
     },
+    /// A grant of requests that cannot be kept.
+    #[error("grant http {grant}: {why}")]
+    HttpGrant {
+        /// The grant, as it is written.
+        grant: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The host's own trouble.
     #[error("the host cannot load it now: {0}")]
     Host(String),

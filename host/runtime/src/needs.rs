@@ -71,7 +71,7 @@ mod tests {
             (Some("fs"), 2, true, true),
             (Some("secrets"), 1, false, true),
             (Some("keyvalue"), 1, false, true),
-            (Some("http"), 1, false, false),
+            (Some("http"), 1, false, true),
             (None, 2, true, true),
             (None, 1, false, false),
         ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::exported;
-use crate::capabilities::{Granted, Grants, queues};
+use crate::capabilities::{Granted, Grants, http, queues};
 use crate::conceal::Conceal;
 use crate::engine::Engine;
 use crate::exports::Exports;
@@ -71,6 +71,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) granted: Arc<Granted>,
+    /// None where it does not import wasi:http.
+    pub(crate) http: Option<Arc<http::Client>>,
 }
 
 /// Where a component's functions are; none for an interface that it does not export.

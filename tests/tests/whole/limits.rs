@@ -81,7 +81,8 @@ const AT_LOAD: [(&str, &str, &str); 4] = [
 ];
 
 /// Limits of grants: the guests that pass them are with the other tests of the grant.
-const ELSEWHERE: [&str; 2] = ["bucket-keys", "bucket-value"];
+const ELSEWHERE: [&str; 6] =
+    ["bucket-keys", "bucket-value", "http-requests", "http-at-once", "http-sent", "http-received"];
 
 const fn flooder(
     name: &'static str,

@@ -42,6 +42,7 @@ mod outages;
 mod plugins;
 mod readme;
 mod replies;
+mod requests;
 mod running;
 mod settings;
 mod stores;

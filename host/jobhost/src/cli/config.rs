@@ -165,6 +165,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         ("folder", format!("{host} as {}, {mode}", grant.guest))
     }));
     let grants = &plugin.grants;
+    lines.extend(grants.http.iter().map(|grant| ("may send to", grant.to_string())));
     lines.push(("may push to", grants.queues.join(", ")));
     lines.push(("environment", names(grants.env.iter().map(|grant| &grant.name)).join(", ")));
     lines.push(("config", names(grants.config.iter().flat_map(|values| values.keys())).join(", ")));

@@ -46,6 +46,13 @@ pub(super) fn check_paths(file: &FileConfig, findings: &Findings<'_>) {
                 findings.note(*at, format!("plugins.{name}.grants.secrets.{}: {why}", grant.name));
             }
         }
+        for (grant, at) in plugin.config.grants.http.iter().zip(&plugin.ca_files_at) {
+            if let Some(file) = &grant.ca_file
+                && let Err(error) = fs::File::open(file)
+            {
+                findings.note(*at, format!("plugins.{name}.grants.http: `ca-file` {}: {error}", file.display()));
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
 use jobhost_runtime::{Grants, Limits, Pin, Signer};
 
-use super::grants::{LATER, read_grants};
+use super::grants::read_grants;
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
@@ -51,6 +51,8 @@ pub(super) struct FilePlugin {
     pub(super) jobs_at: Vec<usize>,
     /// One for each folder.
     pub(super) fs_at: Vec<usize>,
+    /// One for each grant of requests.
+    pub(super) ca_files_at: Vec<usize>,
     /// One for each queue.
     pub(super) queues_at: Vec<usize>,
     /// One for each variable.
@@ -95,7 +97,7 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         if let Some(time) = section.read("time", duration(SECOND..=HOUR, "2m")) {
             config.compile.time = time;
         }
-        section.finish(&[]);
+        section.finish();
     }
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {
         config.queues.push(read_queue(&name, section, reading));
@@ -104,7 +106,7 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         let plugin = read_plugin(&name, section, reading, &config.limits);
         config.plugins.push(plugin);
     }
-    root.finish(&[]);
+    root.finish();
     config
 }
 
@@ -188,7 +190,7 @@ fn read_queue(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -
     let hooks = section.words("hooks", "[\"copy_asset_events\"]").unwrap_or_default();
     let hooks_at = hooks.iter().map(|hook| hook.at).collect();
     config.hooks = hooks.into_iter().map(|hook| hook.text).collect();
-    section.finish(&[]);
+    section.finish();
     FileQueue { config, channel_at, hooks_at }
 }
 
@@ -207,7 +209,7 @@ fn read_backoff(mut section: Section<'_, '_>, backoff: &mut Backoff) {
     if backoff.initial > backoff.max {
         section.note(section.at_value("max"), "`max` is shorter than `initial`; no wait could be right");
     }
-    section.finish(&[]);
+    section.finish();
 }
 
 fn read_retain(mut section: Section<'_, '_>, retain: &mut Retain) {
@@ -220,7 +222,7 @@ fn read_retain(mut section: Section<'_, '_>, retain: &mut Retain) {
     if let Some(output) = section.read("output", size(0..=16 << 20)) {
         retain.output = output;
     }
-    section.finish(&[]);
+    section.finish();
 }
 
 fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, limits: &Limits) -> FilePlugin {
@@ -262,6 +264,7 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
         path_at,
         jobs_at,
         fs_at: Vec::new(),
+        ca_files_at: Vec::new(),
         queues_at: Vec::new(),
         env_at: Vec::new(),
         secrets_at: Vec::new(),
@@ -269,7 +272,7 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     if let Some(grants) = section.section("grants", "{ queues = [\"upload-asset\"] }") {
         read_grants(grants, &mut plugin, reading.folder);
     }
-    section.finish(LATER);
+    section.finish();
     plugin
 }
 

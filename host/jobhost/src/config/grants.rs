@@ -12,13 +12,11 @@ use toml::de::DeValue;
 
 use super::durations::{parse_duration, show_duration};
 use super::file::FilePlugin;
+use super::http::read_http;
 use super::section::{Section, choice, found, size, text, whole};
 
 /// The farthest that a plugin's clock may be from the host's.
 const FARTHEST: Duration = Duration::from_hours(24 * 365 * 100);
-
-/// Keys that a later version brings.
-pub(super) const LATER: &[&str] = &["http"];
 
 pub(super) fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &Path) {
     let example = "[{ host = \"storage\", guest = \"/storage\", mode = \"ro\" }]";
@@ -28,6 +26,10 @@ pub(super) fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin,
             plugin.fs_at.push(at);
             plugin.config.grants.fs.push(grant);
         }
+    }
+    for http in read_http(&mut section, folder) {
+        plugin.ca_files_at.push(http.ca_file_at);
+        plugin.config.grants.http.push(http.grant);
     }
     for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
         plugin.queues_at.push(queue.at);
@@ -61,9 +63,9 @@ pub(super) fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin,
         if let Some(seed) = random.read("seed", whole(0..=u64::MAX)) {
             grants.random = Random::Seeded(seed);
         }
-        random.finish(&[]);
+        random.finish();
     }
-    section.finish(LATER);
+    section.finish();
 }
 
 fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
@@ -82,7 +84,7 @@ fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
             section.note(section.at, format!("`{key}` is missing; a folder needs host, guest and mode"));
         }
     }
-    section.finish(&[]);
+    section.finish();
     Some(FsGrant { host: folder.join(host?), guest: guest?, mode: mode? })
 }
 
@@ -104,7 +106,7 @@ fn read_bucket(mut section: Section<'_, '_>, others: &[BucketGrant]) -> Option<B
     if let Some(guest) = guest.as_ref().filter(|guest| others.iter().any(|other| other.guest == **guest)) {
         section.note(section.at, format!("two buckets are to be `{guest}`; give one another `guest`"));
     }
-    section.finish(&[]);
+    section.finish();
     Some(BucketGrant { bucket: bucket?, guest: guest?, write: write?, keys, bytes })
 }
 
@@ -165,6 +167,6 @@ fn read_clock(mut section: Section<'_, '_>) -> Clock {
     if section.at_key("fixed") != section.at && section.at_key("offset") != section.at {
         section.note(section.at_key("offset"), "a clock is either `fixed` or has an `offset`; remove one of them");
     }
-    section.finish(&[]);
+    section.finish();
     fixed.or(offset).unwrap_or_default()
 }

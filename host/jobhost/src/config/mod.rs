@@ -6,6 +6,7 @@ mod check;
 mod durations;
 mod file;
 mod grants;
+mod http;
 mod limits;
 mod load;
 mod problem;

@@ -17,6 +17,12 @@ pub(super) struct Word {
     pub(super) at: usize,
 }
 
+/// An item of a list that may hold texts as well as tables.
+pub(super) enum Entry<'a, 'i> {
+    Text(Word),
+    Table(Section<'a, 'i>),
+}
+
 /// A table of the file and which of its keys are known.
 pub(super) struct Section<'a, 'i> {
     findings: &'a Findings<'a>,
@@ -156,21 +162,37 @@ impl<'a, 'i> Section<'a, 'i> {
             .collect()
     }
 
-    /// Notes the keys that nobody asked for. Those of `later` are known to
-    /// come with a later version.
-    pub(super) fn finish(self, later: &[&str]) {
+    /// The items of a list of texts and tables.
+    pub(super) fn texts_and_tables(&mut self, key: &'static str, example: &str) -> Vec<Entry<'a, 'i>> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            let message =
+                format!("{}: expected a list such as {example}, found {}", self.path_of(key), found(value.get_ref()));
+            self.findings.note(value.span().start, message);
+            return Vec::new();
+        };
+        let entry = |(index, item): (usize, &'a Spanned<DeValue<'i>>)| {
+            let at = item.span().start;
+            match item.get_ref().as_str() {
+                Some(text) => Some(Entry::Text(Word { text: text.to_owned(), at })),
+                None => self.table_of(format!("{}[{index}]", self.path_of(key)), at, item, example).map(Entry::Table),
+            }
+        };
+        items.iter().enumerate().filter_map(entry).collect()
+    }
+
+    /// Notes the keys that nobody asked for.
+    pub(super) fn finish(self) {
         for (key, _) in self.table {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
                 continue;
             }
-            let message = if later.contains(&name) {
-                format!("`{}` is not supported by this version", self.path_of(name))
-            } else {
-                let near = did_you_mean(name, self.known.iter().copied());
-                let known = if near.is_empty() { format!("; known here: {}", self.known.join(", ")) } else { near };
-                format!("unknown key `{}`{known}", self.path_of(name))
-            };
+            let near = did_you_mean(name, self.known.iter().copied());
+            let known = if near.is_empty() { format!("; known here: {}", self.known.join(", ")) } else { near };
+            let message = format!("unknown key `{}`{known}", self.path_of(name));
             self.findings.note(key.span().start, message);
         }
     }
@@ -208,6 +230,11 @@ pub(super) fn text(example: &str) -> impl Fn(&DeValue<'_>) -> Result<String, Str
             .map(str::to_owned)
             .ok_or_else(|| format!("expected a text such as {example}, found {}", found(value)))
     }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }
 
 /// One of a few words.

@@ -35,7 +35,7 @@ path = "plugins/copy_asset.wasm"
 digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB" }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
@@ -140,6 +140,10 @@ fn every_key_of_a_plugin_is_read() {
             component_bytes: 18 << 20,
             bucket_keys: 19,
             value_bytes: 3 << 20,
+            http_requests: 20,
+            http_at_once: 21,
+            http_sent: 22 << 10,
+            http_received: 23 << 10,
         }
     );
     let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -357,14 +361,6 @@ keyvalue = [{ bucket = "a.b", mode = "rw" }, { bucket = "a", mode = "w" }, { buc
         ],
     );
     assert!(problems(text).iter().all(|problem| !problem.contains("hush")), "{:?}", problems(text));
-}
-
-#[test]
-fn keys_of_a_later_version_are_not_taken_for_typing_errors() {
-    expect(
-        "[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\ngrants = { http = [\"https://a/\"] }\n",
-        &["3:12: `plugins.copy_asset.grants.http` is not supported by this version"],
-    );
 }
 
 #[test]

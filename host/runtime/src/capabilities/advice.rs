@@ -70,8 +70,15 @@ pub(crate) static KINDS: [Kind; 8] = [
         required: true,
         given: |grants| !grants.keyvalue.is_empty(),
     },
-    // Nothing can be granted of these: a plugin that cannot do without them is refused, or finds them refusing.
-    Kind { grant: "http", prefixes: &["wasi:http/"], line: None, usual: false, required: false, given: |_| false },
+    Kind {
+        grant: "http",
+        prefixes: &["wasi:http/"],
+        line: Some("http = [\"https://HOST/PATH/\"]"),
+        usual: false,
+        required: true,
+        given: |grants| !grants.http.is_empty(),
+    },
+    // Nothing can be granted of these, which refuse.
     Kind { grant: "sockets", prefixes: &["wasi:sockets/"], line: None, usual: true, required: false, given: |_| false },
 ];
 

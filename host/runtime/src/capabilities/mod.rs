@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod env;
 pub(crate) mod fs;
+pub(crate) mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod open;
 pub(crate) mod queues;
@@ -20,6 +21,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 pub use clock::Clock;
 pub use env::{EnvGrant, EnvValue};
+pub use http::HttpGrant;
 pub use keyvalue::BucketGrant;
 pub use random::Random;
 pub use secrets::{SecretGrant, SecretSource};
@@ -41,6 +43,8 @@ const VALUE: usize = 64 << 10;
 pub struct Grants {
     /// Folders that the plugin sees.
     pub fs: Vec<FsGrant>,
+    /// Requests that it may send.
+    pub http: Vec<HttpGrant>,
     /// Configured names of the queues to which it may push.
     pub queues: Vec<String>,
     /// Its environment variables, at most 1,000.
