@@ -8,9 +8,10 @@ use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
 use jobhost_runtime::{Allocation, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfig};
+use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfig, Request};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
+use crate::swap::Swap;
 use crate::worker::events::Events;
 use crate::worker::run::Worker;
 
@@ -42,6 +43,8 @@ pub struct Host {
     pub store: Arc<dyn Store>,
     /// What is in force.
     pub registry: Arc<ArcSwap<Registry>>,
+    /// What runs it.
+    pub engine: Engine,
 }
 
 impl Host {
@@ -54,7 +57,18 @@ impl Host {
         for warning in store.warnings().await? {
             tracing::warn!("{warning}");
         }
-        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)) })
+        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)), engine })
+    }
+
+    /// What keeps the plugins in force in step with their files; `request` says how the configuration was read.
+    pub fn swap(&self, request: Request, events: Events) -> Swap {
+        Swap {
+            request,
+            config: self.config.clone(),
+            engine: self.engine.clone(),
+            registry: Arc::clone(&self.registry),
+            events,
+        }
     }
 
     /// A worker for these queues.

@@ -36,4 +36,5 @@ mod running;
 mod settings;
 mod stores;
 mod story;
+mod swapping;
 mod yii2;
