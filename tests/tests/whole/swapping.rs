@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobhost_tests::{Worker, Workplace, guest};
+use jobhost_tests::{Worker, Workplace, guest, plugin};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -129,7 +129,9 @@ fn a_file_that_cannot_be_used_leaves_the_version_in_force_and_is_told_once() {
     let reason = refused(&mut worker);
     assert!(reason.contains("it.wasm"), "{reason}");
     // It exports hooks, but the configuration gives it jobs.
-    replace(&path, &fs::read(guest("policy")).unwrap());
+    replace(&path, &fs::read(plugin("copy-asset-events")).unwrap());
+    let reason = refused(&mut worker);
+    assert!(reason.contains("handler"), "{reason}");
     assert_eq!(digest_of_next(&place, &mut worker), digest);
 
     replace(&path, &whole);
