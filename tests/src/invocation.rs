@@ -47,6 +47,14 @@ impl Invocation {
         self
     }
 
+    /// It may write no file beyond this size, in bytes: it is killed at the
+    /// byte that would, or `survives` with an error as from a full disk.
+    #[must_use]
+    pub fn files_at_most(mut self, bytes: u64, survives: bool) -> Self {
+        process::limit_files(&mut self.command, bytes, survives);
+        self
+    }
+
     /// Runs it to its end, at most for a minute.
     #[track_caller]
     pub fn run(mut self) -> Finished {

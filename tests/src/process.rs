@@ -4,7 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{self, SigHandler, Signal, kill};
 use nix::unistd::Pid;
 
 /// Starts it so that the kernel kills it when the thread that did so ends,
@@ -16,6 +17,20 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
     }
     command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"))
+}
+
+/// From its start it may write no file beyond so many bytes: a signal ends it
+/// when it does, unless it `survives` with an error.
+pub(crate) fn limit_files(command: &mut Command, bytes: u64, survives: bool) {
+    #[expect(unsafe_code, reason = "both calls are async-signal-safe, and only the child may be limited")]
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let answer = if survives { SigHandler::SigIgn } else { SigHandler::SigDfl };
+            signal::signal(Signal::SIGXFSZ, answer)?;
+            Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+        });
+    }
 }
 
 /// Sends a signal to a child that has not been waited for.

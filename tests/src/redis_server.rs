@@ -100,6 +100,12 @@ impl RedisServer {
         panic!("the Redis server did not come back on port {}", self.port);
     }
 
+    /// The same with further options, and at once: it may still load its data.
+    pub fn restart_with(&mut self, more: &[&str]) {
+        let options: Vec<_> = self.options.iter().cloned().chain(more.iter().map(|one| (*one).to_owned())).collect();
+        self.child = spawn(&self.folder, self.port, &options);
+    }
+
     fn answers(&mut self) -> bool {
         let client = redis::Client::open(self.url()).expect("the address is right");
         let began = Instant::now();

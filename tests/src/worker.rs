@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::finished::Finished;
 use crate::invocation::{shown, wait};
 use crate::process;
+use crate::text::wait_until;
 
 /// How long an event may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,6 +93,15 @@ impl Worker {
             self.note(&line);
         }
         self.seen.iter().any(|(event, _)| is_it(event))
+    }
+
+    /// Waits until this is on its stderr.
+    #[track_caller]
+    pub fn wait_for_complaint(&self, part: &str) {
+        wait_until(part, PATIENCE, || {
+            let said = self.complaints();
+            if said.contains(part) { Ok(()) } else { Err(said) }
+        });
     }
 
     /// Sends it a signal.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::artifacts;
 use crate::finished::Finished;
 use crate::invocation::Invocation;
+use crate::proxy::{Proxy, Upstream};
 use crate::redis_server::RedisServer;
 use crate::worker::Worker;
 
@@ -21,6 +22,7 @@ const STATES: [&str; 5] = ["waiting", "delayed", "reserved", "done", "failed"];
 pub struct Workplace {
     // Dropped, and with it killed, before the folder that it writes to.
     redis: Option<RedisServer>,
+    proxy: Option<Proxy>,
     folder: TempDir,
 }
 
@@ -42,10 +44,18 @@ impl Workplace {
         Self::with_redis(RedisServer::start_durable)
     }
 
+    /// The same with a proxy before it, which everything passes.
+    pub fn proxied_redis() -> Self {
+        let mut place = Self::with_redis(RedisServer::start_durable);
+        place.proxy = Some(Proxy::before(Upstream::Tcp(place.server().address())));
+        place.configure("");
+        place
+    }
+
     /// One without configuration.
     pub fn bare() -> Self {
         let folder = tempfile::Builder::new().prefix("jobhost-").tempdir();
-        Self { redis: None, folder: folder.expect("there is room for a folder") }
+        Self { redis: None, proxy: None, folder: folder.expect("there is room for a folder") }
     }
 
     /// The same with a server of one's own making, given the folder for its data.
@@ -63,6 +73,12 @@ impl Workplace {
         self.redis.as_ref().expect("the store is Redis")
     }
 
+    /// The proxy, where there is one.
+    #[track_caller]
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("there is a proxy before the store")
+    }
+
     /// The same, to end it and start it again.
     #[track_caller]
     pub fn server_mut(&mut self) -> &mut RedisServer {
@@ -76,9 +92,10 @@ impl Workplace {
 
     /// The store's address.
     pub fn store(&self) -> String {
-        match &self.redis {
-            Some(server) => server.url(),
-            None => "sqlite:jobhost.db".to_owned(),
+        match (&self.proxy, &self.redis) {
+            (Some(proxy), _) => proxy.url(),
+            (None, Some(server)) => server.url(),
+            (None, None) => "sqlite:jobhost.db".to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@ mod binary;
 mod chaos;
 mod demo;
 mod lint;
+mod measure;
 mod plugins;
 mod process;
 mod test;
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 cargo xtask plugins             build the plugins and the guests of the tests
 cargo xtask demo [--store URL]  tell the story of a job, with the program itself
 cargo xtask chaos …             the chaos test, long: --minutes N, --seed S, --store sqlite|redis
+cargo xtask measure …           lateness, recovery, neighbours: --only NAME, --json FILE
 cargo xtask test                run every test; installs what they need
 cargo xtask lint                formatting and clippy, warnings denied
 ";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["demo", "--store", url] => demo::run(url),
         ["test"] => test::run(),
         ["chaos", ref options @ ..] => chaos::run(options),
+        ["measure", ref options @ ..] => measure::run(options),
         ["lint"] => lint::run(),
         _ => {
             eprintln!("`cargo xtask {}` is no command.\n\n{USAGE}", arguments.join(" "));

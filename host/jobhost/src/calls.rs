@@ -3,14 +3,19 @@
 //! call is stored.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jobhost_queue::{FollowUp, JobId, Progress, Pushed, Store, Token};
+use jobhost_queue::{Channel, FollowUp, JobId, NewJob, Progress, Pushed, Store, StoreError, Token};
 use jobhost_runtime::CallHost;
 use jobhost_runtime::types::{JobDraft, Level, PushError};
 
 use crate::push::Pusher;
 use crate::worker::Holding;
+
+/// Times between tries of a push whose answer was lost. The guest's own time
+/// goes on meanwhile, and may end before.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// One call's host: fresh for every call of an attempt.
 pub(crate) struct AttemptCalls {
@@ -25,6 +30,22 @@ impl AttemptCalls {
     /// What the call has pushed, to be stored with the settlement.
     pub(crate) fn take_staged(&self) -> Vec<FollowUp> {
         std::mem::take(&mut *self.staged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Stores a job at once. Where the answer is lost it is asked for again
+    /// with the same token, so that nothing is stored twice.
+    async fn push_until_answered(&self, channel: &Channel, job: &NewJob) -> Result<Pushed, StoreError> {
+        let (token, fence) = (Token::random(), Some(&self.holding.lease));
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            match self.store.push(channel, token.clone(), fence, std::slice::from_ref(job)).await {
+                Err(error) if error.is_transient() => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
+                },
+                answer => return answer,
+            }
+        }
     }
 }
 
@@ -42,12 +63,14 @@ impl CallHost for AttemptCalls {
     async fn push_now(&self, draft: JobDraft) -> Result<String, PushError> {
         let queue = draft.queue.clone();
         let FollowUp { channel, job } = self.pusher.prepare(draft).await?;
-        let fence = Some(&self.holding.lease);
-        match self.store.push(&channel, Token::random(), fence, std::slice::from_ref(&job)).await {
+        match self.push_until_answered(&channel, &job).await {
             Ok(Pushed::Stored(ids)) => Ok(ids.first().map(|id| format!("{queue}/{id}")).unwrap_or_default()),
             Ok(Pushed::Lost) => {
                 self.holding.interrupt.cancel();
                 Err(PushError::Unavailable("this attempt has lost its lease".into()))
+            }
+            Err(error) if error.is_transient() => {
+                Err(PushError::Unavailable(format!("{error}; whether the job is stored is not known")))
             }
             Err(error) => Err(PushError::Unavailable(error.to_string())),
         }
@@ -71,5 +94,53 @@ pub(crate) fn log_of_guest(plugin: &str, job: Option<JobId>, level: Level, messa
         Level::Info => tracing::info!(target: "guest", plugin = plugin, job.id = id, "{message}"),
         Level::Warn => tracing::warn!(target: "guest", plugin = plugin, job.id = id, "{message}"),
         Level::Error => tracing::error!(target: "guest", plugin = plugin, job.id = id, "{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+    use jobhost_queue::{OpenOptions, ReserveOptions, open};
+
+    use super::*;
+    use crate::config::{Request, load};
+    use crate::registry::{Registry, Wanted};
+    use crate::worker::Leases;
+    use crate::worker::faulty::{Fault, Faulty};
+
+    #[tokio::test]
+    async fn a_job_pushed_now_whose_answer_is_lost_is_stored_once_and_known_by_its_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jobhost.toml");
+        std::fs::write(&file, "store = \"sqlite:jobs.db\"\n[queues.q]\n").unwrap();
+        let config = load(&Request { config: Some(file), ..Request::default() }).unwrap();
+        let store = Arc::new(Faulty::new(open(&config.store, OpenOptions::default()).await.unwrap()));
+        let channel = &config.queues[0].channel;
+        store.push(channel, Token::random(), None, &[NewJob::new("{}", 10)]).await.unwrap();
+        let options = ReserveOptions { limit: 1, suspects: true, worker: String::new() };
+        let held = store.reserve(channel, Token::random(), &options).await.unwrap().jobs.remove(0);
+        let registry = Registry::load(&config, None, Wanted::All).await.unwrap();
+        let calls = AttemptCalls {
+            plugin: "p".into(),
+            pusher: Arc::new(Pusher::new(Arc::new(ArcSwap::from_pointee(registry)))),
+            store: store.clone(),
+            holding: Leases::default().keep(&held.lease),
+            staged: Mutex::default(),
+        };
+        let draft = || JobDraft {
+            queue: "q".into(),
+            name: "X".into(),
+            payload: String::new(),
+            delay: None,
+            ttr: None,
+            metadata: Vec::new(),
+        };
+        store.breaks_once("push", Fault::LosesItsReply);
+        assert_eq!(calls.push_now(draft()).await, Ok("q/2".to_owned()));
+        assert_eq!(store.counts(channel).await.unwrap().waiting, 1);
+        store.breaks("push", Fault::LosesItsReply);
+        let Err(PushError::Unavailable(why)) = calls.push_now(draft()).await else { panic!("an answer came") };
+        assert!(why.contains("whether the job is stored is not known"), "{why}");
+        assert_eq!(store.counts(channel).await.unwrap().waiting, 2, "however often it was asked for");
     }
 }

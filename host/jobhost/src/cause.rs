@@ -11,8 +11,10 @@ pub fn message(cause: &FailureCause) -> String {
     match cause {
         FailureCause::Returned(error) => failure(error).message.clone(),
         FailureCause::TimedOut(after) => format!("timed out after {after} ms"),
-        FailureCause::OutOfMemory(held) => format!("out of memory: it held {held} bytes when it was refused more"),
-        FailureCause::OutOfFuel(used) => format!("out of fuel after {used} units"),
+        FailureCause::OutOfMemory(held) => {
+            format!("out of memory: it held {held} bytes when it was refused more; the limit is `memory`")
+        }
+        FailureCause::OutOfFuel(used) => format!("out of fuel after {used} units; the limit is `fuel`"),
         FailureCause::Trapped(text) => format!("trapped: {text}"),
         FailureCause::Exited(status) => format!("the guest ended itself with status {status}"),
         FailureCause::Crashed(times) => format!("it took its worker down {times} times"),

@@ -8,6 +8,7 @@ use jobhost_queue::StoreError;
 
 use crate::config::ConfigError;
 use crate::host::HostError;
+use crate::worker::error::WorkerError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,16 @@ impl From<HostError> for CliError {
     }
 }
 
+impl From<WorkerError> for CliError {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            WorkerError::Store(error) => Self::Store(error),
+            WorkerError::Queue { .. } => Self::Unavailable(error.to_string()),
+            WorkerError::Duty { .. } => Self::Bug(error.to_string()),
+        }
+    }
+}
+
 impl CliError {
     /// Whether somebody closed the pipe that was written to, as `head` does.
     pub fn is_closed_pipe(&self) -> bool {
@@ -113,6 +124,8 @@ mod tests {
             (unavailable.into(), 69),
             (CliError::Unavailable("x".into()), 69),
             (CliError::Bug("x".into()), 70),
+            (WorkerError::Duty { duty: "x".into(), reason: "x".into() }.into(), 70),
+            (WorkerError::Queue { queue: "x".into(), reason: "x".into() }.into(), 69),
             (stream(io::ErrorKind::BrokenPipe), 0),
             (stream(io::ErrorKind::StorageFull), 1),
         ] {

@@ -113,7 +113,7 @@ pub async fn pusher(
         if !may_hook && !may_handle {
             continue;
         }
-        let exports = match inspect(&plugin.path) {
+        let exports = match inspect(&plugin.path, plugin.limits.component_bytes) {
             Ok(inspection) => inspection.exports,
             Err(error) => {
                 // A pusher need not have the plugins: the host that runs the job does.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMillis;
 
-/// What one attempt was, cost and came to. Kept with the job as JSON.
+/// What one attempt was, cost and came to. Kept with the job as JSON, and shown as that to programs: the names stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AttemptRecord {
@@ -28,13 +28,14 @@ pub struct AttemptRecord {
     /// How long its hooks ran, in microseconds.
     pub hooks_us: u64,
     /// Bytes of linear memory at its highest.
+    #[serde(rename = "peak_memory_bytes")]
     pub peak_memory: u64,
     /// Fuel used, where fuel is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// Bytes of the payload.
+    /// Bytes of the stored body, which is the payload.
     pub bytes_in: u64,
-    /// Bytes of the output.
+    /// Bytes of the output, or of the texts of the handler's own failure; 0 if it did not return.
     pub bytes_out: u64,
     /// Why a before-exec hook had the job skipped.
     #[serde(skip_serializing_if = "Option::is_none")]

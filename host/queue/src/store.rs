@@ -1,6 +1,8 @@
 //! The contract of a store: what Redis and SQLite both promise.
 //!
-//! Every call takes effect whole or not at all. A call that takes a
+//! Every call takes effect whole or not at all, but for `prune_failed` and
+//! `clear`, which may be long and then work in steps. Every call answers
+//! within 30 s, be it that the store is not available. A call that takes a
 //! [`Token`] may be sent again with the same token and arguments after an
 //! error that [`StoreError::is_transient`] calls transient: within 10 minutes
 //! the repeat changes nothing and returns what the first one did. All times
@@ -126,15 +128,18 @@ pub trait Store: Send + Sync + 'static {
     /// Drops jobs of the failed set; answers for each whether it was there. At most 1,000.
     async fn remove_failed(&self, channel: &Channel, ids: &[JobId]) -> Result<Vec<bool>, StoreError>;
 
-    /// Drops those that failed longer ago than `older`; returns how many.
+    /// Drops those that failed longer ago than `older`; returns how many. What
+    /// was dropped before an error stays so.
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError>;
 
     /// Removes a waiting, delayed or reserved job. A running attempt of it
     /// goes on and settles nothing. Answers whether it was there.
     async fn remove(&self, channel: &Channel, id: JobId) -> Result<bool, StoreError>;
 
-    /// Removes all waiting, delayed and reserved jobs; the failed set and the
-    /// counter of ids stay. Returns how many.
+    /// Removes all jobs that wait, are delayed or reserved when it begins; the
+    /// failed set and the counter of ids stay. Returns how many. A job that is
+    /// pushed meanwhile stays; one that is taken out of the failed set meanwhile
+    /// may go. What was removed before an error stays so.
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError>;
 }
 
@@ -163,6 +168,9 @@ pub struct ReserveOptions {
 pub struct Reservation {
     /// The jobs taken, oldest first.
     pub jobs: Vec<Reserved>,
+    /// Jobs of dead workers that this call put back into the queue, of which
+    /// it may have taken some. A repeat of a call does not tell of them again.
+    pub reclaimed: Vec<JobId>,
     /// Whether jobs are still waiting (suspects that were not wanted included).
     pub waiting: bool,
     /// Time until the next delayed job is due; `None` if there is none.
@@ -326,6 +334,8 @@ pub struct JobStatus {
     pub ended_at: Option<UnixMillis>,
     /// Who holds it: `host:pid`.
     pub worker: Option<String>,
+    /// Since when one of ours holds it, by the store's time.
+    pub reserved_at: Option<UnixMillis>,
     /// Unique everywhere; `None` for a PHP program's job before its first attempt.
     pub key: Option<String>,
     /// Kept beside the message.

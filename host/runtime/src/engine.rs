@@ -12,6 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::imported;
+use crate::capabilities::open;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
 use crate::ticker;
@@ -23,6 +24,12 @@ const KEEP_MEMORY: usize = 256 << 10;
 /// As above, for a table and for the stack on which a guest runs.
 const KEEP_TABLE: usize = 64 << 10;
 const KEEP_STACK: usize = 64 << 10;
+
+/// After how many polls of guests a thread looks at its timers, at the latest: some may have computed for a whole tick.
+const POLLS: u32 = 8;
+
+/// What host functions may use of the stack below a guest's.
+const HOST_STACK: u64 = (2 << 20) - (512 << 10);
 
 /// What an engine is built for.
 #[derive(Clone, Debug)]
@@ -98,6 +105,8 @@ struct Inner {
     hook_calls: Arc<Semaphore>,
     /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
     push_calls: Arc<Semaphore>,
+    /// Of guests that compute for longer than a tick: one for each thread.
+    turns: Semaphore,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -107,6 +116,13 @@ struct Inner {
 pub(crate) struct Build {
     pub(crate) fuel: bool,
     pub(crate) pooling: bool,
+    /// Bytes on which WebAssembly runs.
+    pub(crate) stack: u64,
+}
+
+/// The build that the default limits ask for, outside of the pool.
+fn plain() -> Build {
+    Build { fuel: false, pooling: false, stack: Limits::default().stack }
 }
 
 /// A compiler with its settings, and the imports that guests compiled by it get.
@@ -129,10 +145,11 @@ impl Engine {
         if let Allocation::OnDemand { why } = &allocation {
             tracing::warn!(why, "instances are allocated on demand, which is slower than from a pool");
         }
-        let build = Build { fuel: false, pooling: allocation == Allocation::Pooling };
+        let build = Build { pooling: allocation == Allocation::Pooling, ..plain() };
         let machine = Machine::new(engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("jobhost-guest")
+            .event_interval(POLLS)
             .enable_time()
             .enable_io()
             .build()?;
@@ -144,6 +161,7 @@ impl Engine {
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
             push_calls: slots(settings.hook_calls),
+            turns: Semaphore::new(runtime.metrics().num_workers()),
             runtime: Some(runtime),
         })))
     }
@@ -167,10 +185,19 @@ impl Engine {
         })
     }
 
+    /// The turns of guests that compute.
+    pub(crate) fn turns(&self) -> &Semaphore {
+        &self.0.turns
+    }
+
     /// The build for a plugin with these limits. Counting fuel makes code slower, so that plugins without that limit are
     /// compiled without it; and the pool holds what keeps to its numbers.
     pub(crate) fn build_for(&self, limits: &Limits) -> Build {
-        Build { fuel: limits.fuel > 0, pooling: self.0.allocation == Allocation::Pooling && pool_holds(limits) }
+        Build {
+            fuel: limits.fuel > 0,
+            pooling: self.0.allocation == Allocation::Pooling && pool_holds(limits),
+            stack: limits.stack,
+        }
     }
 
     /// The machine for a build, which is made when it is first asked for.
@@ -218,6 +245,7 @@ impl Machine {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    open::guard(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -228,15 +256,14 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 /// made, so that trying is the test.
 fn probe(settings: &EngineSettings) -> Result<(wasmtime::Engine, Allocation), EngineError> {
     let why = if settings.pooling {
-        match wasmtime::Engine::new(&config(settings, Build { fuel: false, pooling: true })) {
+        match wasmtime::Engine::new(&config(settings, Build { pooling: true, ..plain() })) {
             Ok(engine) => return Ok((engine, Allocation::Pooling)),
             Err(error) => format!("{error:#}"),
         }
     } else {
         "switched off by the settings".to_owned()
     };
-    let engine =
-        wasmtime::Engine::new(&config(settings, Build { fuel: false, pooling: false })).map_err(unsupported)?;
+    let engine = wasmtime::Engine::new(&config(settings, plain())).map_err(unsupported)?;
     Ok((engine, Allocation::OnDemand { why }))
 }
 
@@ -248,6 +275,8 @@ fn config(settings: &EngineSettings, build: Build) -> Config {
         // Plugins use no asynchronous part of the component model, and calls cost half as much without it.
         .concurrency_support(false)
         .wasm_memory64(false)
+        .max_wasm_stack(size(build.stack))
+        .async_stack_size(size(build.stack.saturating_add(HOST_STACK)))
         // Files and lines would have to be parsed out of the debug data at each trap; function names are enough.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     if build.pooling {
@@ -287,6 +316,7 @@ fn pool_holds(limits: &Limits) -> bool {
         && limits.memories <= most.memories
         && limits.tables <= most.tables
         && limits.table_elements <= most.table_elements
+        && limits.stack == most.stack
 }
 
 fn slots(count: u32) -> Arc<Semaphore> {

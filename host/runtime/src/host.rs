@@ -11,7 +11,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::bindings::imported::{context, queue, types};
 use crate::capabilities::queues;
 use crate::interrupt::Interrupt;
-use crate::limits::{Limits, Meter, size};
+use crate::limits::{Limits, size};
+use crate::meter::Meter;
 use crate::output::{Capture, printable, shown};
 use crate::types::{JobDraft, Level, PushError};
 
@@ -110,7 +111,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(size(u64::from(limits.handles)));
         Self {
-            meter: Meter::new(limits),
+            meter: Meter::new(limits, output.1.clone()),
             stdout: output.0,
             stderr: output.1,
             wasi,
@@ -134,6 +135,7 @@ impl State {
 
     /// Whether these drafts may be pushed now; if so they are counted.
     fn admit(&mut self, drafts: &[JobDraft]) -> Result<(), PushError> {
+        self.meter.goes_on();
         if let Some(function) = self.stage.without_pushes() {
             return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
@@ -151,11 +153,14 @@ impl State {
         let count = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         let bytes: u64 = drafts.iter().map(queues::weight).sum();
         let pushes = self.left.pushes.checked_sub(count).ok_or_else(|| {
-            PushError::Invalid(format!("too many pushes in one call: {} more are allowed", self.left.pushes))
+            PushError::Invalid(format!(
+                "too many pushes in one call: {} more are allowed, this is {count}; the limit is `pushes`",
+                self.left.pushes
+            ))
         })?;
         let push_bytes = self.left.push_bytes.checked_sub(bytes).ok_or_else(|| {
             PushError::Invalid(format!(
-                "too many bytes pushed in one call: {} more are allowed, this is {bytes}",
+                "too many bytes pushed in one call: {} more are allowed, this is {bytes}; the limit is `push-bytes`",
                 self.left.push_bytes
             ))
         })?;
@@ -183,6 +188,7 @@ impl types::Host for State {}
 
 impl context::Host for State {
     async fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.meter.goes_on();
         let length = crate::limits::bytes(message.len());
         if self.left.log_lines == 0 {
             return Ok(());
@@ -195,7 +201,10 @@ impl context::Host for State {
             self.host.log(level, &printable(&message).replace('\n', CONTINUED));
         } else {
             self.left.log_lines = 0;
-            self.host.log(Level::Warn, "the call's limit of log output is reached; the rest is dropped");
+            self.host.log(
+                Level::Warn,
+                "the rest of this call's log is dropped: it passed one of the limits `log-lines` and `log-bytes`",
+            );
         }
         Ok(())
     }
@@ -210,6 +219,7 @@ impl context::Host for State {
     }
 
     async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
+        self.meter.goes_on();
         let end = note.floor_char_boundary(self.left.note_bytes);
         self.host.progress(done, total, &shown(&note[..end], usize::MAX));
         Ok(())

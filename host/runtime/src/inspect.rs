@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use wasmparser::{Parser, Payload};
 
 use crate::exports::{self, Exports, Unrecognised};
-use crate::limits::{Limits, bytes};
+use crate::limits::bytes;
 use crate::load_error::{LoadError, Problem};
 use crate::output::shown;
 
@@ -29,10 +29,10 @@ pub struct Inspection {
     pub size: u64,
 }
 
-/// Looks at the component at `path`. It takes milliseconds, needs no engine and checks neither types nor imports. Files
-/// beyond the default limit of a component's size are refused.
-pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
-    read(path, Limits::default().component_bytes).map(|(inspection, _)| inspection).map_err(|problem| LoadError {
+/// Looks at the component at `path`. It takes milliseconds, needs no engine and checks neither types nor imports. Files of
+/// more than `limit` bytes are refused, see [`Limits::component_bytes`](crate::Limits::component_bytes).
+pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, LoadError> {
+    read(path, limit).map(|(inspection, _)| inspection).map_err(|problem| LoadError {
         plugin: None,
         path: path.to_owned(),
         problem: Box::new(problem),

@@ -16,9 +16,11 @@ use crate::capabilities::fs;
 use crate::host::{CallHost, Setting, Stage, State};
 use crate::interrupt::Interrupt;
 use crate::limits::size;
+use crate::meter::Refused;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
 use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
+use crate::turns::{self, Tick};
 use crate::types::FailureCause;
 
 /// What the caller gives to a call besides its arguments.
@@ -112,7 +114,8 @@ async fn attempt<T: Send + 'static>(
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
     let interrupt = call.interrupt.clone();
-    let mut store = match store(&plugin, stage, call, deadline) {
+    let tick = Tick::default();
+    let mut store = match store(&plugin, stage, call, deadline, &tick) {
         Ok(store) => store,
         Err(why) => return Finished::unbegun(Outcome::Unavailable(why)),
     };
@@ -120,14 +123,13 @@ async fn attempt<T: Send + 'static>(
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         work(&mut store, &instance).await
     };
-    // Busy guests are stopped by the epoch, those that wait in a host call by the timer.
+    // Guests that compute are stopped by the epoch, those that wait for the host or for their turn by the timer, which
+    // is therefore looked at before they go on.
     let ended = tokio::select! {
         biased;
         () = interrupt.cancelled() => Ended::Cancelled,
-        result = tokio::time::timeout_at(deadline.into(), body) => match result {
-            Ok(result) => Ended::ByItself(result),
-            Err(_) => Ended::TimedOut,
-        },
+        () = tokio::time::sleep_until(deadline.into()) => Ended::TimedOut,
+        result = turns::taken(plugin.engine.turns(), &tick, body) => Ended::ByItself(result),
     };
     let usage = usage(&store, &plugin, began);
     let outcome = match ended {
@@ -142,9 +144,10 @@ async fn attempt<T: Send + 'static>(
 }
 
 /// An empty store with its limits, its deadline and the granted folders.
-fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result<Store<State>, String> {
+fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Tick) -> Result<Store<State>, String> {
     let limits = &plugin.settings.limits;
-    let output = (Capture::new(size(limits.stdio_bytes)), Capture::new(size(limits.stdio_bytes)));
+    let capture = || Capture::new(size(limits.stdio_bytes), size(u64::from(limits.log_lines)));
+    let output = (capture(), capture());
     let wasi = wasi(plugin, &output)?;
     let interrupt = call.interrupt.clone();
     let setting = Setting {
@@ -163,6 +166,7 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result
     if limits.fuel > 0 {
         store.set_fuel(limits.fuel).map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
     }
+    let tick = tick.clone();
     store.epoch_deadline_callback(move |_| {
         if interrupt.is_cancelled() {
             return Err(Stop::Cancelled.into());
@@ -170,7 +174,7 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant) -> Result
         if Instant::now() >= deadline {
             return Err(Stop::TimedOut.into());
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tick.clone().over())))
     });
     store.set_epoch_deadline(1);
     Ok(store)
@@ -234,8 +238,19 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
     if let Some(cause) = engine_limit(error, plugin) {
         return cause;
     }
+    let mut told = match (trap, exit) {
+        (Some(trap), _) => {
+            let text = trap.to_string();
+            let limit = if trap == Trap::StackOverflow { "; the limit is `stack`" } else { "" };
+            FailureCause::Trapped(format!("{}{limit}", text.strip_prefix("wasm trap: ").unwrap_or(&text)))
+        }
+        // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
+        (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
+        (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),
+    };
     // A guest that is refused memory sees a failed allocation and gives up in its own way: it runs into `unreachable`,
-    // into address zero, or exits. That is the consequence and the refusal the cause.
+    // into address zero, or exits. That is the consequence and the refusal the cause, unless the guest went on with
+    // something else in between: then all that can be said is that there was a refusal.
     let gave_up = match (trap, exit) {
         (Some(trap), _) => matches!(
             trap,
@@ -245,25 +260,29 @@ fn cause(error: &wasmtime::Error, state: &State, plugin: &Loaded, budget: Durati
         // Refused before it began.
         (None, None) => true,
     };
-    if gave_up {
-        if let Some(held) = state.meter.memory_refused() {
-            return FailureCause::OutOfMemory(held);
+    match (state.meter.memory_refused(), state.meter.table_refused()) {
+        (Refused::ToItsEnd(held), _) if gave_up => FailureCause::OutOfMemory(held),
+        (_, Refused::ToItsEnd(wanted)) if gave_up => FailureCause::Limit(format!(
+            "table of {wanted} elements, at most {} are allowed by `table-elements`",
+            limits.table_elements
+        )),
+        (Refused::Before(held) | Refused::ToItsEnd(held), _) => {
+            note(&mut told, &format!("it had been refused more memory before, when it held {held} bytes"));
+            told
         }
-        if let Some(wanted) = state.meter.table_refused() {
-            return FailureCause::Limit(format!(
-                "table of {wanted} elements, at most {} are allowed",
-                limits.table_elements
-            ));
+        (_, Refused::Before(wanted) | Refused::ToItsEnd(wanted)) => {
+            note(&mut told, &format!("it had been refused a table of {wanted} elements before"));
+            told
         }
+        (Refused::No, Refused::No) => told,
     }
-    match (trap, exit) {
-        (Some(trap), _) => {
-            let text = trap.to_string();
-            FailureCause::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
-        }
-        // The interface's status is unsigned; a negative one keeps its bits, as a shell shows it.
-        (None, Some(code)) => FailureCause::Exited(code.cast_unsigned()),
-        (None, None) => FailureCause::Other(format!("guest: {}", error.root_cause())),
+}
+
+/// Adds to a cause that has words.
+fn note(cause: &mut FailureCause, note: &str) {
+    if let FailureCause::Trapped(text) | FailureCause::Other(text) = cause {
+        text.push_str("; ");
+        text.push_str(note);
     }
 }
 
@@ -274,9 +293,12 @@ fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause
     let handles = root.contains("handle limit exceeded")
         || matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
     let text = if handles {
-        format!("more than {} handles at once", limits.handles)
+        format!("more than {} handles at once, which is the limit `handles`", limits.handles)
     } else if root.contains("fuel allocated for hostcalls") {
-        format!("more than {} bytes in one exchange with the host", limits.host_call_bytes)
+        format!(
+            "more than {} bytes in one exchange with the host, which is the limit `host-call-bytes`",
+            limits.host_call_bytes
+        )
     } else if let Some((_, excess)) = root.split_once("resource limit exceeded: ") {
         excess.to_owned()
     } else {
@@ -332,7 +354,7 @@ mod tests {
     async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
         let plugin = busy();
         let call = Call { budget, host: Arc::new(Nobody), interrupt };
-        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget).unwrap();
+        let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget, &Tick::default()).unwrap();
         let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
         let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
         let job = crate::types::Job {

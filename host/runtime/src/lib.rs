@@ -22,11 +22,13 @@ mod invoke;
 mod limits;
 mod load;
 mod load_error;
+mod meter;
 mod outcome;
 mod output;
 mod plugin;
 mod signature;
 mod ticker;
+mod turns;
 /// The plain data that crosses the border between host and guest.
 pub mod types;
 mod weight;

@@ -1,7 +1,5 @@
-//! What a plugin may use during one call, and the meter that holds it to its memory and tables. Time is not measured
-//! here.
-
-use wasmtime::ResourceLimiter;
+//! What a plugin may use during one call. Who holds it to that is elsewhere: `meter` to its memory and tables, `host` to
+//! its effects, the engine to the rest.
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -9,14 +7,17 @@ const MIB: u64 = 1 << 20;
 /// What one call of a plugin may use at most. Each limit that is passed ends the call with a cause that names it,
 /// except where the field says that the excess is dropped.
 ///
-/// An engine's pool is made for the default `table_elements`, `instances`, `tables` and `memories`. A plugin with a larger
-/// limit of these lives outside of the pool, where each call takes longer to start.
+/// An engine's pool is made for the default `table_elements`, `instances`, `tables`, `memories` and `stack`. A plugin with
+/// a larger limit of these, or another `stack`, lives outside of the pool, where each call takes longer to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory, summed over all memories of the component.
     pub memory: u64,
     /// Units of fuel, about one for each WebAssembly instruction; 0 means no limit, and faster code.
     pub fuel: u64,
+    /// Bytes of the stack on which WebAssembly runs: what bounds recursion. At least 4,096. The part of its stack that a
+    /// guest keeps in its linear memory has a size of its own, which the guest's linker decides.
+    pub stack: u64,
     /// Elements of one table.
     pub table_elements: u32,
     /// Core instances of which the component consists. Interpreters bundled with their libraries have many.
@@ -35,7 +36,8 @@ pub struct Limits {
     pub stdio_bytes: u64,
     /// Bytes of log messages that reach the host; what comes after is dropped, with one message saying so.
     pub log_bytes: u64,
-    /// Log messages that reach the host; what comes after is dropped, with one message saying so.
+    /// Log messages that reach the host; what comes after is dropped, with one message saying so. Also lines kept of
+    /// stdout and of stderr, each, of which what came before the end is dropped.
     pub log_lines: u32,
     /// Bytes kept of a progress note; the rest is cut.
     pub note_bytes: u64,
@@ -52,6 +54,7 @@ impl Default for Limits {
         Self {
             memory: 128 * MIB,
             fuel: 0,
+            stack: 512 * KIB,
             table_elements: 100_000,
             instances: 200,
             tables: 50,
@@ -70,102 +73,6 @@ impl Default for Limits {
     }
 }
 
-/// Counts memory and tables of one store and refuses what is too much. A refusal is remembered, because the guest
-/// sees only a failed allocation and usually traps somewhere else.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    limits: Sizes,
-    held: u64,
-    peak: u64,
-    memory_refused: Option<u64>,
-    table_refused: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Sizes {
-    memory: u64,
-    table_elements: u64,
-    instances: usize,
-    tables: usize,
-    memories: usize,
-}
-
-impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            limits: Sizes {
-                memory: limits.memory,
-                table_elements: u64::from(limits.table_elements),
-                instances: size(u64::from(limits.instances)),
-                tables: size(u64::from(limits.tables)),
-                memories: size(u64::from(limits.memories)),
-            },
-            held: 0,
-            peak: 0,
-            memory_refused: None,
-            table_refused: None,
-        }
-    }
-
-    /// Bytes of linear memory at their highest.
-    pub(crate) fn peak(&self) -> u64 {
-        self.peak
-    }
-
-    /// Bytes that the guest held when it was refused more; none if it got more since.
-    pub(crate) fn memory_refused(&self) -> Option<u64> {
-        self.memory_refused
-    }
-
-    /// Elements of the table that was not allowed to grow.
-    pub(crate) fn table_refused(&self) -> Option<u64> {
-        self.table_refused
-    }
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let growth = bytes(desired).saturating_sub(bytes(current));
-        let after = self.held.saturating_add(growth);
-        if after > self.limits.memory || maximum.is_some_and(|maximum| desired > maximum) {
-            self.memory_refused.get_or_insert(self.held);
-            return Ok(false);
-        }
-        self.held = after;
-        // It got along without what it was refused, which is then not what it will end of.
-        self.memory_refused = None;
-        self.peak = self.peak.max(after);
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        // What was granted and could not be had stays counted: the engine reports failures too that it never asked
-        // for, and a guest that provokes one must not be given back what it holds.
-        self.memory_refused.get_or_insert(self.held);
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = bytes(desired) <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
-        if !allowed {
-            self.table_refused.get_or_insert(bytes(desired));
-        }
-        Ok(allowed)
-    }
-
-    fn instances(&self) -> usize {
-        self.limits.instances
-    }
-
-    fn tables(&self) -> usize {
-        self.limits.tables
-    }
-
-    fn memories(&self) -> usize {
-        self.limits.memories
-    }
-}
-
 /// The engine counts in `usize`; a limit beyond it is no limit.
 pub(crate) fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
@@ -174,47 +81,4 @@ pub(crate) fn size(value: u64) -> usize {
 /// The other way round; no supported platform has a wider `usize`.
 pub(crate) fn bytes(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAGE: usize = 64 << 10;
-
-    fn meter(memory: u64) -> Meter {
-        Meter::new(&Limits { memory, ..Limits::default() })
-    }
-
-    #[test]
-    fn the_memories_of_a_guest_are_counted_together() {
-        let mut meter = meter(3 * bytes(PAGE));
-        assert!(meter.memory_growing(0, PAGE, None).unwrap());
-        assert!(meter.memory_growing(0, PAGE, None).unwrap());
-        assert!(!meter.memory_growing(PAGE, 3 * PAGE, None).unwrap());
-        assert_eq!(meter.memory_refused(), Some(2 * bytes(PAGE)));
-        assert!(meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
-        assert_eq!(meter.peak(), 3 * bytes(PAGE));
-    }
-
-    #[test]
-    fn a_refusal_is_forgotten_by_a_guest_that_makes_do_with_less() {
-        let mut meter = meter(4 * bytes(PAGE));
-        assert!(meter.memory_growing(0, PAGE, None).unwrap());
-        assert!(!meter.memory_growing(PAGE, 9 * PAGE, None).unwrap());
-        assert!(meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
-        assert_eq!(meter.memory_refused(), None);
-        assert!(!meter.memory_growing(2 * PAGE, 9 * PAGE, None).unwrap());
-        assert!(!meter.memory_growing(2 * PAGE, 8 * PAGE, None).unwrap());
-        assert_eq!(meter.memory_refused(), Some(2 * bytes(PAGE)));
-    }
-
-    #[test]
-    fn a_failure_without_a_grant_gives_nothing_back() {
-        let mut meter = meter(bytes(PAGE));
-        assert!(meter.memory_growing(0, PAGE, None).unwrap());
-        let failure = wasmtime::Error::msg("growth exceeds the memory's type");
-        meter.memory_grow_failed(failure).unwrap();
-        assert!(!meter.memory_growing(PAGE, 2 * PAGE, None).unwrap());
-    }
 }

@@ -1,5 +1,5 @@
-//! Keeps the end of what a guest writes to stdout or stderr, within a bound. Writing never fails and never waits: a
-//! guest that prints too much loses its first lines, not its life.
+//! Keeps the end of what a guest writes to stdout or stderr, within a bound of bytes and of lines. Writing never fails
+//! and never waits: a guest that prints too much loses its first lines, not its life.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,6 +10,8 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::limits::size;
 
 /// What a guest may write at once; more makes it come back.
 const WRITE: usize = 64 << 10;
@@ -22,12 +24,28 @@ pub(crate) struct Capture(Arc<Mutex<Tail>>);
 struct Tail {
     kept: VecDeque<u8>,
     limit: usize,
+    lines: usize,
+    written: u64,
     cut: bool,
 }
 
 impl Capture {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(Tail { kept: VecDeque::new(), limit, cut: false })))
+    /// Keeps at most so many bytes, and so many lines.
+    pub(crate) fn new(limit: usize, lines: usize) -> Self {
+        Self(Arc::new(Mutex::new(Tail { kept: VecDeque::new(), limit, lines, written: 0, cut: false })))
+    }
+
+    /// Bytes that were written so far, dropped ones included.
+    pub(crate) fn written(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).written
+    }
+
+    /// What is kept of what was written after the first `written` bytes.
+    pub(crate) fn since(&self, written: u64) -> String {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = size(tail.written.saturating_sub(written));
+        let kept = tail.kept.make_contiguous();
+        String::from_utf8_lossy(&kept[kept.len().saturating_sub(new)..]).into_owned()
     }
 
     /// The captured end as text without control characters, and whether anything before it was dropped.
@@ -37,11 +55,18 @@ impl Capture {
         // What stands for a byte that is no text is longer than the byte.
         let excess = text.ceil_char_boundary(text.len().saturating_sub(tail.limit));
         text.drain(..excess);
-        (text, tail.cut || excess > 0)
+        let ended = text.strip_suffix('\n').unwrap_or(&text);
+        let surplus = match tail.lines.checked_sub(1) {
+            None => text.len(),
+            Some(breaks) => ended.rmatch_indices('\n').nth(breaks).map_or(0, |(end, _)| end + 1),
+        };
+        text.drain(..surplus);
+        (text, tail.cut || excess > 0 || surplus > 0)
     }
 
     fn append(&self, bytes: &[u8]) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.written = tail.written.saturating_add(crate::limits::bytes(bytes.len()));
         let fits = &bytes[bytes.len().saturating_sub(tail.limit)..];
         let excess = (tail.kept.len() + fits.len()).saturating_sub(tail.limit);
         tail.cut |= excess > 0 || fits.len() < bytes.len();
@@ -122,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_end_is_kept_and_the_cut_is_told() {
-        let capture = Capture::new(8);
+        let capture = Capture::new(8, 10);
         capture.append(b"hello");
         assert_eq!(capture.text(), ("hello".to_owned(), false));
         capture.append(b" world");
@@ -132,8 +157,34 @@ mod tests {
     }
 
     #[test]
+    fn the_last_lines_are_kept_and_no_more() {
+        for (written, kept) in
+            [("", ""), ("a\n", "a\n"), ("a\nb", "a\nb"), ("a\nb\nc\n", "b\nc\n"), ("\n\n\n\n", "\n\n")]
+        {
+            let capture = Capture::new(100, 2);
+            capture.append(written.as_bytes());
+            assert_eq!(capture.text(), (kept.to_owned(), kept != written), "{written:?}");
+        }
+        let none = Capture::new(100, 0);
+        none.append(b"a");
+        assert_eq!(none.text(), (String::new(), true));
+    }
+
+    #[test]
+    fn what_was_written_since_is_told_as_far_as_it_is_kept() {
+        let capture = Capture::new(8, 10);
+        capture.append(b"hello");
+        let before = capture.written();
+        capture.append(b" you");
+        assert_eq!(capture.since(before), " you");
+        capture.append(b" over there");
+        assert_eq!(capture.since(before), "er there");
+        assert_eq!(capture.since(capture.written()), "");
+    }
+
+    #[test]
     fn bytes_that_are_no_text_do_not_grow_beyond_the_limit() {
-        let capture = Capture::new(8);
+        let capture = Capture::new(8, 10);
         capture.append(b"\xff\xff\xff\xff\xffabc");
         assert_eq!(capture.text(), ("\u{fffd}abc".to_owned(), true));
     }
@@ -146,7 +197,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        let capture = Capture::new(64);
+        let capture = Capture::new(64, 10);
         capture.append(b"a\x1b[31mred\x07\tb\r\n\xff");
         assert_eq!(capture.text(), ("a[31mred\tb\n\u{fffd}".to_owned(), false));
     }

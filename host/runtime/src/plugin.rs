@@ -201,7 +201,7 @@ impl Plugin {
         }
         let limit = self.0.settings.limits.output_bytes;
         if finished.usage.bytes_out > limit {
-            let text = format!("output of {} bytes, at most {limit} are allowed", finished.usage.bytes_out);
+            let text = format!("output of {} bytes, at most {limit} are allowed by `output`", finished.usage.bytes_out);
             finished.outcome = Outcome::fault(FailureCause::Limit(text));
         }
         finished

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use wasmtime::EngineWeak;
 
-/// How often a busy guest is asked whether it may go on.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// How often a busy guest is asked whether it may go on. It is also how long one computes before it is the turn of
+/// another, and so what each of them adds to the time in which others are served.
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 
 /// Starts a thread that ticks until the engine is gone. It is a thread of the operating system, because a runtime
 /// that is busy with guests would not get round to a timer.

@@ -18,7 +18,12 @@ pub fn push_many(drafts: impl IntoIterator<Item = Draft>) -> Result<(), PushErro
     host::push_many(&drafts).map_err(PushError::from_wit)
 }
 
-/// Stores a job at once, whatever becomes of this attempt. Returns its id.
+/// Stores a job at once, whatever becomes of this attempt. Returns its id: then
+/// it is stored once.
+///
+/// [`PushError::Unavailable`] leaves open whether it is: the host has asked the
+/// store several times, without storing the job twice, and had no answer. A
+/// further call is another job. So push one that may run twice, or [`push`].
 pub fn push_now(draft: Draft) -> Result<String, PushError> {
     host::push_now(&draft.into_wit()).map_err(PushError::from_wit)
 }
@@ -32,7 +37,8 @@ pub enum PushError {
     Rejected(String),
     /// Too large, too many, or not encodable.
     Invalid(String),
-    /// The store cannot be reached.
+    /// The store does not answer, or this attempt has lost its lease. Of
+    /// [`push_now`]: the job may be stored or not.
     Unavailable(String),
 }
 

@@ -17,7 +17,7 @@ use crew::Crew;
 use dice::Dice;
 use load::Load;
 use others::{Deaths, Other, SHARED};
-pub use verdict::Report;
+pub use verdict::{Report, leftovers};
 
 use crate::text::wait_until;
 use crate::workplace::Workplace;

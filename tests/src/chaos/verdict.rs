@@ -82,8 +82,9 @@ fn wrong_counts(place: &Workplace, run: &Run) -> Vec<String> {
     wrong
 }
 
-/// What is still stored of jobs that are over.
-fn leftovers(place: &Workplace) -> Vec<String> {
+/// What is still stored of jobs that are over, and whether a file is damaged:
+/// a line each, none if all is well. No job may be under way.
+pub fn leftovers(place: &Workplace) -> Vec<String> {
     if place.is_redis() {
         let left = |key: &String| OF_UNFINISHED_JOBS.iter().any(|suffix| key.ends_with(suffix));
         return place.server().keys().into_iter().filter(left).map(|key| format!("{key} is left")).collect();

@@ -344,5 +344,21 @@ fn a_closed_hook_that_can_stop_nothing_and_a_hook_without_hooks_are_refused() {
         "exports no hook",
         "queues.work.hooks",
     ]);
+    let hook = |on_failure: &str| {
+        place.configure(&format!(
+            "[queues.work]\nhooks = [\"late\"]\n[plugins.late]\npath = {}\njobs = []\non-failure = \"{on_failure}\"\n",
+            quoted(&guest("after-exec-only"))
+        ));
+    };
+    hook("closed");
+    place.jobhost(&["run"]).run().exits_with(2).complains_clearly(&[
+        "plugins.late.on-failure",
+        "can stop nothing",
+        "only exports after-exec",
+        "on-failure = \"open\"",
+    ]);
     assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);
+    hook("open");
+    place.run("work");
+    assert_eq!(place.counts("work"), [0, 0, 0, 0, 1], "it was taken, and nobody handles it");
 }

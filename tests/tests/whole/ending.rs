@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use jobhost_tests::{Finished, Workplace, wait_until};
+use jobhost_tests::{Fate, Finished, Workplace, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::settings::one_guest;
+use crate::settings::{marked_jobs, marked_to_hand_on, one_guest, set_grace};
 
 on_both_stores! {
     fn the_first_signal_lets_a_running_job_finish(place) {
@@ -156,9 +156,69 @@ fn a_worker_with_running_jobs_whose_server_hangs_or_is_gone_ends_in_time_and_los
     }
 }
 
-fn set_grace(place: &Workplace, grace: &str) {
-    let configured = String::from_utf8(place.read("jobhost.toml")).unwrap();
-    place.configure_with(&format!("shutdown-grace = \"{grace}\"\n{configured}"));
+#[test]
+fn a_worker_that_gets_no_answers_any_more_ends_in_time_and_at_a_second_signal_at_once() {
+    for signals in [1, 2] {
+        let place = Workplace::proxied_redis();
+        marked_jobs(&place);
+        set_grace(&place, if signals == 1 { "1s" } else { "1m" });
+        // One ends and its settlement's answer does not come, one is handed back.
+        place.push("work", "X", &marked_to_hand_on("short", 1_500));
+        place.push("work", "X", &marked_to_hand_on("long", 60_000));
+        let mut worker = place.listen(&["--queue", "work"]);
+        worker.wait_for("started");
+        worker.wait_for("started");
+        place.proxy().hold(true);
+        worker.wait_for("store-lost");
+        worker.signal(Signal::SIGTERM);
+        worker.wait_for("worker-stopping");
+        let told = Instant::now();
+        if signals == 2 {
+            worker.signal(Signal::SIGTERM);
+            worker.end().exits_with(143);
+            assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+        } else {
+            worker.end().success();
+            assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+        }
+        place.proxy().hold(false);
+
+        one_guest(&place, "echo", "", "[queues.next]");
+        let heir = place.listen(&["--queue", "work"]);
+        wait_until("all done", Duration::from_mins(1), || match place.counts("work") {
+            [0, 0, 0, 2, 0] => Ok(()),
+            other => Err(other),
+        });
+        heir.stop();
+        // It was handed on by the settlement whose answer was lost, or by nobody: the heir's guest does not.
+        assert!(place.counts("next")[0] <= 1);
+        let status = place.status("work/2");
+        assert_eq!(status["attempts"], 1, "only the heir's attempt is counted: {status}");
+    }
+}
+
+#[test]
+fn a_worker_that_is_told_to_stop_before_its_server_answered_ends_at_once() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let place = Workplace::proxied_redis();
+        one_guest(&place, "echo", "", "");
+        place.push("work", "X", "{}");
+        let (asked, asks) = std::sync::mpsc::channel();
+        place.proxy().hold(true);
+        place.proxy().rule(move |_| {
+            let _ = asked.send(());
+            Fate::Pass
+        });
+        let worker = place.jobhost(&["listen", "--json"]).start();
+        asks.recv_timeout(Duration::from_secs(20)).unwrap();
+        let told = Instant::now();
+        worker.signal(signal);
+        let ended = worker.end().success();
+        assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+        assert_eq!(ended.stdout, "", "it had not begun");
+        place.proxy().hold(false);
+        assert_eq!(place.counts("work"), [1, 0, 0, 0, 0]);
+    }
 }
 
 fn push_many(place: &Workplace, jobs: usize, ms: u64) {

@@ -62,7 +62,7 @@ on_both_stores! {
 
     fn a_hook_that_does_not_come_back_is_ended_after_its_own_time(place) {
         hooked(place, "echo", "timeout = \"300ms\"\non-failure = \"closed\"");
-        place.push("work", "X", "{\"answer\":\"loop\"}");
+        place.push("work", "X", "{\"loop\":\"before-exec\"}");
         place.run("work");
         let failure = place.failure("work/1");
         let cause = &failure["record"]["cause"];

@@ -105,7 +105,7 @@ on_both_stores! {
         assert_eq!(place.counts("work"), [0, 0, 0, 1, 1]);
         let record = &place.failure("work/1")["record"];
         assert_eq!(record["cause"]["kind"], "out-of-memory", "{record}");
-        let peak = record["peak_memory"].as_u64().unwrap();
+        let peak = record["peak_memory_bytes"].as_u64().unwrap();
         assert!((4 << 20..=8 << 20).contains(&peak), "{record}");
     }
 

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use jobhost_tests::{RedisServer, Workplace, wait_until};
+use jobhost_tests::{RedisServer, Workplace, guest, wait_until};
 use serde_json::json;
 
-use crate::settings::one_guest;
+use crate::settings::{one_guest, quoted};
 
 on_both_stores! {
     fn many_processes_push_at_once_while_a_worker_runs(place) {
@@ -43,6 +43,41 @@ on_both_stores! {
         worker.end().success();
     }
 
+    fn a_job_whose_end_cannot_be_stored_is_kept_and_holds_up_its_queue_until_it_can(place) {
+        one_guest(place, "take-time", "", "");
+        let mut worker = place.listen(&["--concurrency", "1"]);
+        place.push("work", "X", "{\"ms\":3000}");
+        place.push("work", "X", "{\"ms\":1}");
+        worker.wait_for_job("started", "work/1");
+        spoil(place);
+        worker.wait_for_complaint("its end cannot be stored; mend what the error names");
+        assert!(!worker.has_seen(|event| event["id"] == "work/2"), "nothing else of this queue runs in vain");
+        mend(place);
+        assert_eq!(worker.wait_for_job("done", "work/1")["attempt"], 1);
+        worker.wait_for_job("done", "work/2");
+        let told = worker.stop();
+        assert_eq!(told.stdout.matches("\"event\":\"started\"").count(), 2, "each ran once: {told}");
+        assert_eq!(told.stderr.matches("its end cannot be stored").count(), 1, "told once: {told}");
+        assert!(told.stderr.contains(if place.is_redis() { "work:done" } else { "bodies" }), "{told}");
+        assert_eq!(place.counts("work"), [0, 0, 0, 2, 0]);
+        assert_eq!(place.status("work/1")["crashes"], json!(0));
+    }
+
+    fn run_ends_as_unavailable_when_the_end_of_a_job_cannot_be_stored(place) {
+        place.configure(&format!(
+            "shutdown-grace = \"1s\"\n[queues.work]\n[plugins.it]\npath = {}\njobs = [\"*\"]\n",
+            quoted(&guest("take-time"))
+        ));
+        place.push("work", "X", "{\"ms\":3000}");
+        let mut run = place.jobhost(&["run", "--json"]).start();
+        run.wait_for_job("started", "work/1");
+        spoil(place);
+        let named = if place.is_redis() { "work:done" } else { "bodies" };
+        run.end().exits_with(69).complains_clearly(&[named]);
+        mend(place);
+        assert_eq!(place.counts("work"), [0, 0, 1, 0, 0], "it waits for its lease to expire");
+    }
+
     fn what_one_command_stored_the_next_one_finds(place) {
         place.configure("[queues.work]\n");
         for n in 1..=3 {
@@ -52,6 +87,29 @@ on_both_stores! {
         assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
         assert_eq!(keys[0], place.status("work/1")["key"].to_string(), "a key stays");
     }
+}
+
+/// Makes the store unable to take the end of a job: a key, or a table, is not what it was.
+fn spoil(place: &Workplace) {
+    if place.is_redis() {
+        place.server().command::<()>(&["SET", "work:done", "not ours"]);
+    } else {
+        change_file(place, "ALTER TABLE bodies RENAME TO elsewhere");
+    }
+}
+
+fn mend(place: &Workplace) {
+    if place.is_redis() {
+        place.server().command::<()>(&["DEL", "work:done"]);
+    } else {
+        change_file(place, "ALTER TABLE elsewhere RENAME TO bodies");
+    }
+}
+
+fn change_file(place: &Workplace, statement: &str) {
+    let file = rusqlite::Connection::open(place.path("jobhost.db")).unwrap();
+    file.busy_timeout(Duration::from_secs(10)).unwrap();
+    file.execute_batch(statement).unwrap();
 }
 
 #[test]
@@ -126,7 +184,7 @@ fn a_server_that_hangs_for_a_while_costs_no_job_and_no_attempt() {
     place.push("work", "X", "{\"ms\":1000}");
     worker.wait_for_job("started", "work/1");
     place.server().freeze(true);
-    thread::sleep(Duration::from_secs(4));
+    worker.wait_for("store-lost");
     place.server().freeze(false);
     assert_eq!(worker.wait_for_job("done", "work/1")["attempt"], 1);
     place.push("work", "X", "{\"ms\":1}");
@@ -145,7 +203,7 @@ fn a_job_that_fails_while_its_server_is_away_is_failed_once_it_is_back() {
     worker.wait_for_job("started", "work/1");
     place.server_mut().kill();
     worker.wait_for("store-lost");
-    thread::sleep(Duration::from_secs(3));
+    worker.wait_for_complaint("it slept");
     assert!(!worker.has_seen(|event| event["event"] == "failed"), "nobody can know yet");
     place.server_mut().restart();
     let failed = worker.wait_for_job("failed", "work/1");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobhost_queue::{AttemptRecord, Cause, envelope};
 use serde_json::Value;
 
-use super::output::{Paint, harmless, harmless_line, human_bytes, human_duration, local_time};
+use super::output::{Paint, harmless, harmless_line, human_bytes, human_count, human_duration, local_time};
 
 /// How much of a payload or output is printed as text, in bytes.
 const MAX_SHOWN: usize = 4096;
@@ -93,7 +93,9 @@ impl Lines {
         if let Some(waited) = record.waited_ms {
             self.add("waited", &human_duration(Duration::from_millis(waited)));
         }
-        self.add("ran for", &human_duration(Duration::from_micros(record.duration_us)));
+        if record.duration_us > 0 {
+            self.add("ran for", &human_duration(Duration::from_micros(record.duration_us)));
+        }
         if record.hooks_us > 0 {
             self.add("hooks", &human_duration(Duration::from_micros(record.hooks_us)));
         }
@@ -101,8 +103,10 @@ impl Lines {
             self.add("memory", &human_bytes(record.peak_memory));
         }
         if let Some(fuel) = record.fuel {
-            self.add("fuel", &fuel.to_string());
+            self.add("fuel", &human_count(fuel));
         }
+        self.add("bytes in", &human_bytes(record.bytes_in));
+        self.add("bytes out", &human_bytes(record.bytes_out));
         if let Some(why) = &record.skipped {
             self.add("skipped", &harmless_line(why));
         }

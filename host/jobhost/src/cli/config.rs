@@ -6,12 +6,12 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use jobhost_runtime::FsMode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::args::{ConfigCommand, GlobalArgs};
 use super::output::{Output, Paint, harmless_line};
 use super::{open_to_look, request};
-use crate::config::{Config, Jobs, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
+use crate::config::{Config, Jobs, LIMITS, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {
@@ -49,7 +49,7 @@ async fn store_warnings(config: &Config) -> Vec<String> {
     asked.await.unwrap_or_else(|error: CliError| vec![format!("the store was not checked: {error}")])
 }
 
-fn document(config: &Config, warnings: &[String]) -> serde_json::Value {
+fn document(config: &Config, warnings: &[String]) -> Value {
     let queues: Vec<_> = config
         .queues
         .iter()
@@ -72,7 +72,15 @@ fn document(config: &Config, warnings: &[String]) -> serde_json::Value {
                 Jobs::All => vec!["*".to_owned()],
                 Jobs::Named(names) => names.clone(),
             };
-            json!({ "name": plugin.name, "path": plugin.path, "jobs": jobs, "queues": plugin.grants.queues })
+            let limits: Map<String, Value> =
+                LIMITS.iter().map(|limit| (limit.json_name(), (limit.get)(&plugin.limits).into())).collect();
+            json!({
+                "name": plugin.name,
+                "path": plugin.path,
+                "jobs": jobs,
+                "queues": plugin.grants.queues,
+                "limits": limits,
+            })
         })
         .collect();
     json!({
@@ -142,8 +150,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         Jobs::All => "all that no other plugin handles".to_owned(),
         Jobs::Named(names) => names.join(", "),
     };
-    let mut lines =
-        vec![("path", plugin.path.display().to_string()), ("jobs", jobs), ("memory", show_size(plugin.limits.memory))];
+    let mut lines = vec![("path", plugin.path.display().to_string()), ("jobs", jobs)];
     lines.extend(plugin.grants.fs.iter().map(|grant| {
         let mode = match grant.mode {
             FsMode::ReadOnly => "read only",
@@ -153,6 +160,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         ("folder", format!("{host} as {}, {mode}", grant.guest))
     }));
     lines.push(("may push to", plugin.grants.queues.join(", ")));
+    lines.extend(LIMITS.iter().map(|limit| (limit.key, limit.shown(&plugin.limits))));
     lines
 }
 

@@ -91,7 +91,7 @@ fn show(
         "backtrace": failure.as_ref().and_then(|(_, backtrace)| *backtrace),
         "pushes": pushed.iter().map(shown).collect::<Vec<_>>(),
         "duration_us": u64::try_from(usage.duration.as_micros()).unwrap_or(u64::MAX),
-        "peak_memory": usage.peak_memory,
+        "peak_memory_bytes": usage.peak_memory,
         "fuel": usage.fuel,
         "stdout": usage.stdout,
         "stderr": usage.stderr,

@@ -154,6 +154,19 @@ pub fn human_duration(duration: Duration) -> String {
     }
 }
 
+/// A large number for people, its digits in groups: `1,250,000`.
+pub fn human_count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
 /// A number of bytes for people: `512 B`, `1.5 KiB`, `128.0 MiB`.
 pub fn human_bytes(bytes: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
@@ -200,6 +213,7 @@ mod tests {
         assert_eq!(human_duration(Duration::from_millis(2_560)), "2.5 s");
         assert_eq!(human_duration(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(human_duration(Duration::from_hours(25)), "1 d 1 h");
+        assert_eq!([0, 999, 1_000, 1_250_000].map(human_count), ["0", "999", "1,000", "1,250,000"]);
         assert_eq!(human_bytes(512), "512 B");
         assert_eq!(human_bytes(1536), "1.5 KiB");
         assert_eq!(human_bytes(128 << 20), "128.0 MiB");

@@ -26,9 +26,11 @@ use crate::push::MAX_PAYLOAD;
 const STEP: usize = 1000;
 /// The longest line of a batch: a payload and what stands around it.
 const MAX_LINE: usize = MAX_PAYLOAD + 4096;
-/// The most bytes of payloads in one batch, since all of them are checked
+/// The most bytes in one batch, since all of its jobs are held and checked
 /// before any is stored.
 const MAX_BATCH: usize = 1 << 30;
+/// What a job takes besides its name and payload.
+const JOB: usize = 256;
 /// Times between tries of a step whose answer was lost.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
@@ -199,10 +201,10 @@ fn read_batch(mut source: impl BufRead, args: &PushArgs) -> Result<Vec<Draft>, C
             continue;
         }
         let draft = read_draft(&text, number, args).map_err(|why| CliError::Usage(format!("line {number}: {why}")))?;
-        total += draft.payload.len() + draft.name.len();
+        total += draft.payload.len() + draft.name.len() + JOB;
         if total > MAX_BATCH {
             return Err(CliError::Usage(format!(
-                "line {number}: the batch has more than {MAX_BATCH} bytes; split it, nothing was stored"
+                "line {number}: the batch has more than {MAX_BATCH} bytes, {JOB} for each job counted; split it, nothing was stored"
             )));
         }
         drafts.push(draft);

@@ -65,6 +65,7 @@ fn document(full: &FullId, status: &JobStatus, body: Option<&Body>) -> Value {
         "pushed_at": status.pushed_at,
         "ended_at": status.ended_at,
         "worker": status.worker,
+        "reserved_at": status.reserved_at,
         "key": status.key,
         "metadata": metadata,
         "payload": body.map(Body::document),
@@ -98,6 +99,7 @@ fn text(full: &FullId, status: &JobStatus, body: Option<&Body>, paint: Paint) ->
     lines.add_time("ended", status.ended_at);
     if status.state == JobState::Reserved {
         lines.add("held by", &harmless_line(status.worker.as_deref().unwrap_or_default()));
+        lines.add_time("since", status.reserved_at);
     }
     if let Some(progress) = &status.progress {
         let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
@@ -110,6 +112,10 @@ fn text(full: &FullId, status: &JobStatus, body: Option<&Body>, paint: Paint) ->
         lines.add(&harmless_line(name), &harmless_line(value));
     }
     if let Some(record) = &status.record {
+        // What it costs now is known when it is settled; until then the one before is.
+        if status.ended_at.is_none() {
+            lines.add("last time", &format!("attempt {}", record.attempt));
+        }
         lines.add_record(record);
     }
     if let Some(body) = body {

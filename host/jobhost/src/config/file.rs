@@ -7,8 +7,9 @@ use std::time::Duration;
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
 use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
 
+use super::limits::read_limits;
 use super::problem::Findings;
-use super::section::{Section, Word, choice, duration, number, size, text, whole, whole32};
+use super::section::{Section, Word, choice, duration, number, size, text, whole32};
 use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ pub(super) struct FileConfig {
     pub(super) store: Option<String>,
     pub(super) concurrency: Option<u32>,
     pub(super) shutdown_grace: Option<Duration>,
+    /// Those of plugins that say nothing else.
+    pub(super) limits: Limits,
     pub(super) queues: Vec<FileQueue>,
     pub(super) plugins: Vec<FilePlugin>,
 }
@@ -69,11 +72,15 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         shutdown_grace: root.read("shutdown-grace", duration(Duration::ZERO..=HOUR, "25s")),
         ..FileConfig::default()
     };
+    if let Some(limits) = root.section("limits", "{ memory = \"128MiB\" }") {
+        read_limits(limits, &mut config.limits);
+    }
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {
         config.queues.push(read_queue(&name, section, reading));
     }
     for (name, section) in root.named_sections("plugins", "[plugins.NAME]") {
-        config.plugins.push(read_plugin(&name, section, reading));
+        let plugin = read_plugin(&name, section, reading, &config.limits);
+        config.plugins.push(plugin);
     }
     root.finish(&[]);
     config
@@ -96,12 +103,12 @@ pub(super) fn default_queue(name: &str, channel: Channel, place: super::Place) -
 }
 
 /// A plugin of which no more is said than where it is.
-pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place) -> PluginConfig {
+pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, limits: &Limits) -> PluginConfig {
     PluginConfig {
         name: name.to_owned(),
         path,
         jobs: Jobs::Named(vec![name.to_owned()]),
-        limits: Limits::default(),
+        limits: limits.clone(),
         grants: Grants::default(),
         on_failure: OnFailure::Open,
         timeout: SECOND,
@@ -188,7 +195,7 @@ fn read_retain(mut section: Section<'_, '_>, retain: &mut Retain) {
     section.finish(&[]);
 }
 
-fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -> FilePlugin {
+fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, limits: &Limits) -> FilePlugin {
     if let Err(why) = check_name(name) {
         section.note(section.at, why);
     }
@@ -203,7 +210,7 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) 
     let path_at = path.as_ref().map(|_| section.at_value("path"));
     let path = path.map(|path| reading.folder.join(path));
     let place = reading.findings.place(section.at);
-    let mut config = default_plugin(name, path.unwrap_or_default(), place);
+    let mut config = default_plugin(name, path.unwrap_or_default(), place, limits);
     let mut jobs_at = vec![section.at];
     if let Some(words) = section.words("jobs", "['common\\jobs\\CopyAssetJob']") {
         jobs_at = words.iter().map(|word| word.at).collect();
@@ -265,35 +272,6 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
         names.push(name.to_owned());
     }
     Jobs::Named(names)
-}
-
-fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
-    let sizes: [(&'static str, &mut u64, _); 4] = [
-        ("memory", &mut limits.memory, 1 << 20..=4 << 30),
-        ("host-call-bytes", &mut limits.host_call_bytes, 64 << 10..=1 << 30),
-        ("output", &mut limits.output_bytes, 0..=16 << 20),
-        ("stdio", &mut limits.stdio_bytes, 0..=16 << 20),
-    ];
-    for (key, limit, range) in sizes {
-        if let Some(bytes) = section.read(key, size(range)) {
-            *limit = bytes;
-        }
-    }
-    if let Some(fuel) = section.read("fuel", whole(0..=u64::MAX)) {
-        limits.fuel = fuel;
-    }
-    let counts: [(&'static str, &mut u32, _); 4] = [
-        ("table-elements", &mut limits.table_elements, 1..=10_000_000),
-        ("instances", &mut limits.instances, 1..=10_000),
-        ("handles", &mut limits.handles, 1..=1_000_000),
-        ("pushes", &mut limits.pushes, 0..=100_000),
-    ];
-    for (key, limit, range) in counts {
-        if let Some(count) = section.read(key, whole32(range)) {
-            *limit = count;
-        }
-    }
-    section.finish(&["http-requests", "http-bytes"]);
 }
 
 fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, StoreUrl};
+use jobhost_runtime::Limits;
 use toml::de::DeTable;
 
 use super::check::{check_file, check_paths, check_plugin_file};
@@ -54,7 +55,7 @@ pub fn load(request: &Request) -> Result<Config, ConfigError> {
         queues.push(default_queue(DEFAULT_QUEUE, stand_in, place));
     }
     let mut plugins: Vec<_> = file.plugins.into_iter().map(|plugin| plugin.config).collect();
-    add_plugins(request, &mut plugins, &mut problems);
+    add_plugins(request, &file.limits, &mut plugins, &mut problems);
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
@@ -133,7 +134,7 @@ fn store_of(request: &Request, file: Option<String>, problems: &mut Vec<Problem>
 
 /// Adds the plugins of the command line. One that is alone handles every
 /// job; otherwise each handles the job of its name.
-fn add_plugins(request: &Request, plugins: &mut Vec<PluginConfig>, problems: &mut Vec<Problem>) {
+fn add_plugins(request: &Request, limits: &Limits, plugins: &mut Vec<PluginConfig>, problems: &mut Vec<Problem>) {
     let alone = plugins.is_empty() && request.plugins.len() == 1;
     for path in &request.plugins {
         let place = Place::option(&format!("--plugin {}", path.display()));
@@ -158,7 +159,7 @@ fn add_plugins(request: &Request, plugins: &mut Vec<PluginConfig>, problems: &mu
                 note(format!("job `{name}` is already handled by plugin `{}`", other.name));
             }
         }
-        let mut plugin = default_plugin(&name, path.clone(), place);
+        let mut plugin = default_plugin(&name, path.clone(), place, limits);
         if alone {
             plugin.jobs = Jobs::All;
         }

@@ -5,6 +5,7 @@
 mod check;
 mod durations;
 mod file;
+mod limits;
 mod load;
 mod problem;
 mod section;
@@ -17,6 +18,7 @@ use jobhost_runtime::{Grants, Limits};
 
 pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
+pub use limits::{LIMITS, LimitKey, Unit};
 pub use load::{Request, load};
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
 

@@ -30,7 +30,7 @@ max-crashes = 5
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11 }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
@@ -116,7 +116,14 @@ fn every_key_of_a_plugin_is_read() {
             output_bytes: 2 << 20,
             stdio_bytes: 1 << 10,
             pushes: 11,
-            ..Limits::default()
+            stack: 1 << 20,
+            tables: 12,
+            memories: 13,
+            log_lines: 14,
+            log_bytes: 15,
+            note_bytes: 16,
+            push_bytes: 17 << 10,
+            component_bytes: 18 << 20,
         }
     );
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
@@ -125,6 +132,19 @@ fn every_key_of_a_plugin_is_read() {
     let events = config.plugin("copy_asset_events").unwrap();
     assert_eq!((events.on_failure, events.timeout.as_millis()), (OnFailure::Closed, 250));
     assert_eq!(events.jobs, Jobs::Named(vec!["copy_asset_events".into()]));
+}
+
+#[test]
+fn limits_at_the_top_are_those_of_every_plugin_that_says_nothing_else() {
+    let folder = folder(
+        "[limits]\nmemory = \"32MiB\"\nlog-lines = 7\n[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\nlimits = { log-lines = 8 }\n",
+    );
+    let mut request = request(folder.path());
+    request.plugins = vec![folder.path().join("plugins/copy_asset_events.wasm")];
+    let config = load(&request).unwrap();
+    let limits = |name: &str| config.plugin(name).map(|plugin| (plugin.limits.memory, plugin.limits.log_lines));
+    assert_eq!(limits("copy_asset"), Some((32 << 20, 8)));
+    assert_eq!(limits("copy_asset_events"), Some((32 << 20, 7)));
 }
 
 #[test]

@@ -196,6 +196,21 @@ mod tests {
         check(&temporary(), 1, 3, &[no(), Unchanged], None);
         check(&temporary(), 1, 1, &[RetryAfter(9_000), Unchanged, Retry], Some(9.0));
         check(&FailureCause::Unhandled, 1, 1, &[RetryAfter(1_000)], Some(1.0));
+        check(&FailureCause::Unhandled, 1, 1, &[Retry], Some(0.5));
+        check(&FailureCause::HookFailed("x".into()), 1, 1, &[Retry, Unchanged], Some(0.5));
+        check(&temporary(), 1, 3, &[no(), no(), RetryAfter(0)], Some(0.0));
+        // An answer that no clock reaches is an answer, and overflows nothing.
+        let beyond = Some(Duration::from_millis(u64::MAX).as_secs_f64());
+        check(&temporary(), 1, 1, &[RetryAfter(u64::MAX)], beyond);
+        check(&retry_after(u64::MAX), 1, 2, &[Unchanged, Retry], beyond);
+        check(&temporary(), u32::MAX, 1, &[Retry], Some(300.0));
+    }
+
+    #[test]
+    fn a_later_link_is_told_what_the_earlier_ones_decided() {
+        assert_eq!(Decision::GiveUp("no".into()).told(), RetryDecision::GiveUp("no".into()));
+        assert_eq!(Decision::RetryAfter(SECOND).told(), RetryDecision::RetryAfter(1_000));
+        assert_eq!(Decision::RetryAfter(Duration::MAX).told(), RetryDecision::RetryAfter(u64::MAX));
     }
 
     #[test]

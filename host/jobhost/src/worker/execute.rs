@@ -206,6 +206,13 @@ impl Attempt {
         self.record.peak_memory = usage.peak_memory;
         self.record.fuel = usage.fuel;
         self.record.bytes_out = usage.bytes_out;
+        if usage.stdio_cut {
+            tracing::warn!(
+                plugin = self.record.plugin,
+                job.id = self.job.id,
+                "stdout or stderr passed one of the limits `stdio` and `log-lines`; its beginning is dropped"
+            );
+        }
         for line in usage.stdout.lines() {
             tracing::info!(target: "guest", plugin = self.record.plugin, job.id = self.job.id, "{line}");
         }
@@ -307,7 +314,8 @@ impl Attempt {
         let interrupt = self.scope.holding.interrupt.clone();
         let call = Call { budget: plugin.timeout(), host: calls, interrupt };
         let finished = plugin.can_retry(self.job.clone(), found.clone(), call).await;
-        self.add_hook_time(finished.usage.duration);
+        let Usage { duration, stderr, .. } = finished.usage;
+        self.add_hook_time(duration);
         let reason = match finished.outcome {
             Outcome::Returned(answer) => return Opinion::Says(answer),
             Outcome::Cancelled => return Opinion::Cancelled,
@@ -318,6 +326,7 @@ impl Attempt {
             plugin = plugin.name(),
             job.id = self.job.id,
             reason,
+            stderr,
             "can-retry has failed; the queue's own decision stands"
         );
         Opinion::None

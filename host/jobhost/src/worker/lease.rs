@@ -11,7 +11,7 @@ use jobhost_runtime::Interrupt;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::outage::Outage;
+use super::outage::{Outage, Purpose};
 
 /// Without a successful extension for this long, by a clock that runs through
 /// suspend, another worker may soon have the job: the attempt ends here first.
@@ -91,15 +91,21 @@ impl Leases {
         channels
     }
 
-    /// Tells the store once that the leases are held.
-    async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool) {
-        for (channel, holdings) in self.by_channel() {
+    /// Tells the store once that the leases are held. An error that is not the
+    /// weather's is told where it is not in `told` already.
+    async fn extend(&self, store: &dyn Store, outage: &Outage, stopping: bool, told: &mut HashMap<Channel, String>) {
+        let channels = self.by_channel();
+        if channels.is_empty() {
+            outage.is_over(Purpose::Extend);
+        }
+        for (channel, holdings) in channels {
             for chunk in holdings.chunks(1000) {
                 let leases: Vec<Lease> = chunk.iter().map(|holding| holding.lease.clone()).collect();
                 let asked_at = boot_time();
                 match store.extend(&leases, stopping).await {
                     Ok(answers) => {
-                        outage.is_over();
+                        outage.is_over(Purpose::Extend);
+                        told.remove(&channel);
                         for (holding, held) in chunk.iter().zip(answers) {
                             match held {
                                 Held::Yes => *lock(&holding.extended) = asked_at,
@@ -108,8 +114,13 @@ impl Leases {
                         }
                     }
                     // With long jobs in all slots nobody else talks to the store.
-                    Err(error) if error.is_transient() => outage.begins(&error),
-                    Err(error) => tracing::warn!(channel = %channel, %error, "leases could not be extended"),
+                    Err(error) if error.is_transient() => outage.begins(Purpose::Extend, &error),
+                    Err(error) => {
+                        let news = Some(error.to_string());
+                        if told.insert(channel.clone(), error.to_string()) != news {
+                            tracing::warn!(%channel, %error, "leases could not be extended");
+                        }
+                    }
                 }
             }
         }
@@ -157,13 +168,14 @@ pub(crate) async fn keep_leases(
         let mut ticks = interval(EXTEND_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = *stopping.borrow_and_update();
+        let mut complaints = HashMap::new();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 changed = stopping.changed(), if !told => told = changed.is_err() || *stopping.borrow(),
             }
             // A call that hangs must not keep the distrust from coming.
-            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, &outage, told)).await;
+            let _ = tokio::time::timeout(EXTEND_EVERY, leases.extend(&*store, &outage, told, &mut complaints)).await;
             leases.distrust();
         }
     };

@@ -2,17 +2,27 @@
 //! What a guest may do is the runtime's business, how jobs are kept the store's.
 
 pub mod decide;
+pub mod error;
 pub mod events;
 pub mod run;
 
+mod duties;
 mod execute;
 mod lease;
 mod outage;
 mod settle;
+mod slot;
+mod sweep;
 mod take;
+mod unusable;
+
+#[cfg(test)]
+pub(crate) mod faulty;
 
 pub(crate) use execute::AttemptScope;
 pub(crate) use lease::Holding;
+#[cfg(test)]
+pub(crate) use lease::Leases;
 
 /// A random number from 0 up to, not including, 1.
 pub(crate) fn chance() -> f64 {

@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use jobhost_queue::store::SWEEP_EVERY;
-use jobhost_queue::{Reserved, Settled, Settlement, Store, StoreError, Verdict};
+use jobhost_queue::{Reserved, Settled, Settlement, Store, Verdict};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
+use super::duties::Duties;
+use super::error::WorkerError;
 use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
-use super::lease::{Holding, Leases, bring_one, keep_leases};
+use super::lease::{Leases, bring_one, keep_leases};
 use super::outage::Outage;
 use super::settle::{LAST_SETTLEMENTS, Settler};
-use super::take::{Source, Suspects};
+use super::slot::{TakenSlot, claim, share};
+use super::sweep::sweep;
+use super::take::{Source, Suspects, Taken};
+use super::unusable::Unusable;
 use crate::push::Pusher;
 use crate::registry::Registry;
 
@@ -51,17 +55,17 @@ pub struct Worker {
 }
 
 /// What the tasks of one run share.
-struct Shared {
+pub(super) struct Shared {
     store: Arc<dyn Store>,
     registry: Arc<ArcSwap<Registry>>,
     pusher: Arc<Pusher>,
     events: Events,
     identity: String,
-    leases: Leases,
+    pub(super) leases: Leases,
     settler: Settler,
-    suspects: Suspects,
+    pub(super) suspects: Suspects,
     /// Rung when a job may wait, or one has ended.
-    bell: Arc<Notify>,
+    pub(super) bell: Arc<Notify>,
 }
 
 impl Worker {
@@ -70,11 +74,15 @@ impl Worker {
     /// back. Returns when all are settled.
     ///
     /// An error is that of a queue whose data cannot be used; `Until::Told`
-    /// logs it and goes on with the other queues.
-    pub async fn run(self, until: Until, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
+    /// logs it and goes on with the other queues. Or it is a panic in what a
+    /// worker does beside its jobs: then running jobs are ended and handed back
+    /// as far as that is still possible.
+    pub async fn run(self, until: Until, stop: watch::Receiver<bool>) -> Result<(), WorkerError> {
         let began = Instant::now();
         let outage = Outage::new(self.events.clone());
-        let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone());
+        let bell = Arc::<Notify>::default();
+        let unusable = Unusable::new(Arc::clone(&bell));
+        let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone(), unusable.clone());
         let shared = Arc::new(Shared {
             store: self.store,
             registry: self.registry,
@@ -84,50 +92,93 @@ impl Worker {
             leases: Leases::default(),
             settler,
             suspects: Suspects::default(),
-            bell: Arc::default(),
+            bell,
         });
-        let mut sources = sources(&shared, &self.queues);
-        let mut duties = JoinSet::new();
+        let mut sources = sources(&shared, &self.queues, &unusable);
         let (tell_stopping, stopping) = watch::channel(false);
-        duties.spawn(settling);
-        duties.spawn(keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping));
-        for source in &sources {
-            duties.spawn(sweep(Arc::clone(&shared), source.name.clone(), source.channel().clone()));
-            duties.spawn(source.watch(Arc::clone(&shared.store), Arc::clone(&shared.bell), outage.clone()));
-        }
+        let mut duties = duties(&shared, &sources, &outage, settling, stopping);
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
-        let taken = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &stop), &mut attempts).await;
-        if *stop.borrow() || taken.is_err() {
-            let _ = tell_stopping.send(true);
-            shared.events.tell(&Event::WorkerStopping { grace: self.grace });
-            drain(&shared, &mut attempts, self.grace).await;
+        let (tell_takers, told) = watch::channel(false);
+        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &told), &mut attempts);
+        let (taken, mut broken) = until_broken(taking, &mut duties, stop, &tell_takers).await;
+        if *told.borrow() || taken.is_err() {
+            // The death of a worker that is broken does count: a job that breaks each of them must not do so for ever.
+            let grace = if broken.is_none() { self.grace } else { Duration::ZERO };
+            let _ = tell_stopping.send(broken.is_none());
+            shared.events.tell(&Event::WorkerStopping { grace });
+            drain(&shared, &mut attempts, (&mut duties, &mut broken), grace).await;
         }
-        duties.shutdown().await;
+        broken = broken.or_else(|| duties.broken_already());
+        duties.end().await;
         shared.events.tell(&Event::WorkerStopped { elapsed: began.elapsed() });
-        taken
+        broken.map_or(taken, Err)
     }
 }
 
-fn sources(shared: &Shared, queues: &[String]) -> Vec<Source> {
+fn sources(shared: &Shared, queues: &[String], unusable: &Unusable) -> Vec<Source> {
     let registry = shared.registry.load();
     queues
         .iter()
         .filter_map(|name| registry.queue(name))
-        .map(|queue| Source::new(queue, shared.suspects.clone()))
+        .map(|queue| Source::new(queue, shared.suspects.clone(), unusable.clone()))
         .collect()
 }
 
-/// Fills free slots until there is nothing more to do, or `stop`. A reserve
-/// that is under way is never given up: its jobs would be nobody's.
+/// Begins all that a worker does beside its attempts.
+fn duties(
+    shared: &Arc<Shared>,
+    sources: &[Source],
+    outage: &Outage,
+    settling: impl Future<Output = ()> + Send + 'static,
+    stopping: watch::Receiver<bool>,
+) -> Duties {
+    let (store, events) = (&shared.store, &shared.events);
+    let mut duties = Duties::default();
+    duties.begin("its settling of jobs", settling);
+    let leases = keep_leases(shared.leases.clone(), Arc::clone(store), outage.clone(), stopping);
+    duties.begin("its keeping of leases", leases);
+    for source in sources {
+        let queue = &source.name;
+        let sweeping = sweep(Arc::clone(store), events.clone(), queue.clone(), source.channel().clone());
+        duties.begin(format!("its sweeping of queue `{queue}`"), sweeping);
+        let watching = source.watch(Arc::clone(store), Arc::clone(&shared.bell), outage.clone());
+        duties.begin(format!("its watch on queue `{queue}`"), watching);
+    }
+    duties
+}
+
+/// Takes jobs until that ends by itself, or because of `stop`, or because a
+/// duty is broken. The takers are told, not dropped: a reserve that is under
+/// way is never given up, its jobs would be nobody's.
+async fn until_broken(
+    taking: impl Future<Output = Result<(), WorkerError>>,
+    duties: &mut Duties,
+    mut stop: watch::Receiver<bool>,
+    tell_takers: &watch::Sender<bool>,
+) -> (Result<(), WorkerError>, Option<WorkerError>) {
+    let mut broken = None;
+    tokio::pin!(taking);
+    loop {
+        tokio::select! {
+            biased;
+            found = duties.broken(), if broken.is_none() => broken = Some(found),
+            _ = stop.wait_for(|stop| *stop), if !*tell_takers.borrow() => {}
+            taken = &mut taking => return (taken, broken),
+        }
+        tell_takers.send_replace(true);
+    }
+}
+
+/// Fills free slots until there is nothing more to do, or `stop`.
 async fn take_jobs(
     shared: &Arc<Shared>,
     sources: &mut [Source],
     outage: &Outage,
     (concurrency, until, stop): (u32, Until, &watch::Receiver<bool>),
     attempts: &mut JoinSet<()>,
-) -> Result<(), StoreError> {
+) -> Result<(), WorkerError> {
     let slots = Arc::new(Semaphore::new(concurrency as usize));
     let mut stopped = stop.clone();
     loop {
@@ -160,12 +211,17 @@ async fn look_at_all(
     sources: &mut [Source],
     mut in_hand: Option<OwnedSemaphorePermit>,
     attempts: &mut JoinSet<()>,
-) -> Result<usize, StoreError> {
+) -> Result<usize, WorkerError> {
     let mut taken = 0;
     let count = sources.len();
     for (index, source) in sources.iter_mut().enumerate() {
         if *look.stop.borrow() {
             break;
+        }
+        if look.until == Until::Empty
+            && let Some(reason) = source.unusable()
+        {
+            return Err(WorkerError::Queue { queue: source.name.clone(), reason });
         }
         if !source.is_ready() && look.until == Until::Told {
             continue;
@@ -177,16 +233,20 @@ async fn look_at_all(
         }
         let limit = u32::try_from(slots.len()).unwrap_or(1);
         let shared = look.shared;
-        let jobs = match source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop)).await {
-            Ok(jobs) => jobs,
-            Err(error) if look.until == Until::Empty => return Err(error),
-            Err(error) => {
-                if source.is_news(&error) {
-                    tracing::error!(queue = source.name, %error, "no jobs can be taken from this queue");
+        let Taken { jobs, reclaimed } =
+            match source.take(&*shared.store, look.outage, &shared.identity, (limit, look.stop)).await {
+                Ok(taken) => taken,
+                Err(error) if look.until == Until::Empty => return Err(error.into()),
+                Err(error) => {
+                    if source.is_news(&error) {
+                        tracing::error!(queue = source.name, %error, "no jobs can be taken from this queue");
+                    }
+                    Taken::default()
                 }
-                Vec::new()
-            }
-        };
+            };
+        if !reclaimed.is_empty() {
+            shared.events.tell(&Event::Reclaimed { queue: source.name.clone(), ids: reclaimed });
+        }
         taken += jobs.len();
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
@@ -209,23 +269,6 @@ struct Look<'a> {
     stop: &'a watch::Receiver<bool>,
 }
 
-/// A queue's share of the free slots, so that a long one leaves some to the others.
-fn share(available: usize, queues_left: usize) -> usize {
-    available.div_ceil(queues_left.max(1))
-}
-
-/// The slot in hand and up to `more` others.
-fn claim(in_hand: &mut Option<OwnedSemaphorePermit>, slots: &Arc<Semaphore>, more: usize) -> Vec<OwnedSemaphorePermit> {
-    let mut permits: Vec<_> = in_hand.take().into_iter().collect();
-    while permits.len() <= more.min(999) {
-        match Arc::clone(slots).try_acquire_owned() {
-            Ok(permit) => permits.push(permit),
-            Err(_) => break,
-        }
-    }
-    permits
-}
-
 /// Until a bell rings or a delayed job is due.
 async fn wait_for_work(shared: &Shared, sources: &[Source], until: Until) {
     if until == Until::Told && sources.iter().any(Source::is_ready) {
@@ -235,31 +278,6 @@ async fn wait_for_work(shared: &Shared, sources: &[Source], until: Until) {
     tokio::select! {
         () = shared.bell.notified() => {}
         () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
-    }
-}
-
-/// A slot with the job that was taken into it: the lease is kept and the slot
-/// is not free until this is dropped, by a panic too.
-struct TakenSlot {
-    shared: Arc<Shared>,
-    holding: Arc<Holding>,
-    slot: Option<OwnedSemaphorePermit>,
-}
-
-impl TakenSlot {
-    fn new(shared: Arc<Shared>, reserved: &Reserved, slot: OwnedSemaphorePermit) -> Self {
-        let holding = shared.leases.keep(&reserved.lease);
-        Self { shared, holding, slot: Some(slot) }
-    }
-}
-
-impl Drop for TakenSlot {
-    fn drop(&mut self) {
-        self.shared.leases.forget(&self.holding.lease);
-        self.shared.suspects.forget(&self.holding.lease);
-        drop(self.slot.take());
-        // Last: who hears it looks for a free slot.
-        self.shared.bell.notify_one();
     }
 }
 
@@ -320,48 +338,32 @@ fn event_of(job: Subject, settlement: Settlement, reason: &str) -> Event {
     }
 }
 
-/// Returns jobs of dead workers and drops what is past its time, every few
-/// seconds, for as long as the worker runs.
-async fn sweep(shared: Arc<Shared>, queue: String, channel: jobhost_queue::Channel) {
-    let mut ticks = interval(SWEEP_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        loop {
-            match shared.store.sweep(&channel).await {
-                Ok(report) => {
-                    if !report.reclaimed.is_empty() {
-                        let event = Event::Reclaimed { queue: queue.clone(), ids: report.reclaimed };
-                        shared.events.tell(&event);
-                    }
-                    if !report.more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(queue, %error, "the queue was not swept");
-                    break;
-                }
-            }
-        }
+/// Lets running attempts end within the grace, then has the rest handed back.
+/// A duty that breaks meanwhile ends the grace.
+async fn drain(
+    shared: &Shared,
+    attempts: &mut JoinSet<()>,
+    (duties, broken): (&mut Duties, &mut Option<WorkerError>),
+    grace: Duration,
+) {
+    shared.leases.grace_ends_in(grace);
+    tokio::select! {
+        biased;
+        found = duties.broken(), if broken.is_none() => *broken = Some(found),
+        () = all_ended(attempts) => return,
+        () = sleep(grace) => {}
+    }
+    shared.leases.cancel_all();
+    if timeout(LAST_SETTLEMENTS, all_ended(attempts)).await.is_err() {
+        tracing::warn!(
+            jobs = shared.leases.len(),
+            "the store did not take the end of these jobs while the worker stopped; it gives them to others when their leases have expired"
+        );
     }
 }
 
-/// Lets running attempts end within the grace, then has the rest handed back.
-async fn drain(shared: &Shared, attempts: &mut JoinSet<()>, grace: Duration) {
-    shared.leases.grace_ends_in(grace);
-    let ended = timeout(grace, async { while attempts.join_next().await.is_some() {} }).await;
-    if ended.is_ok() {
-        return;
-    }
-    shared.leases.cancel_all();
-    let settled = timeout(LAST_SETTLEMENTS, async { while attempts.join_next().await.is_some() {} }).await;
-    if settled.is_err() {
-        tracing::warn!(
-            jobs = shared.leases.len(),
-            "the store did not answer while the worker stopped; it gives these jobs to others when their leases have expired"
-        );
-    }
+async fn all_ended(attempts: &mut JoinSet<()>) {
+    while attempts.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

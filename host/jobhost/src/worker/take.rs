@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jobhost_queue::{Channel, Lease, Reservation, ReserveOptions, Reserved, Store, StoreError, Token, Wake};
+use jobhost_queue::{Channel, JobId, Lease, Reservation, ReserveOptions, Reserved, Store, StoreError, Token, Wake};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::chance;
-use super::outage::Outage;
+use super::outage::{Outage, Purpose};
+use super::unusable::Unusable;
 use crate::registry::QueueInForce;
 
 /// How long one wait for a new job lasts at most; then the queue is looked at.
@@ -33,8 +34,18 @@ pub(crate) struct Source {
     fruitless: Arc<AtomicBool>,
     due: Option<Instant>,
     suspects: Suspects,
+    unusable: Unusable,
     /// What is wrong with it, as it was told.
     broken: Option<String>,
+}
+
+/// What one look at a queue came to.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// The jobs taken.
+    pub(crate) jobs: Vec<Reserved>,
+    /// Jobs of dead workers that it put back, of which some may be among them.
+    pub(crate) reclaimed: Vec<JobId>,
 }
 
 /// The jobs with a crash behind them that run here: at most one at a time.
@@ -58,7 +69,7 @@ impl Suspects {
 
 impl Source {
     /// A queue that is looked at first of all.
-    pub(crate) fn new(queue: &QueueInForce, suspects: Suspects) -> Self {
+    pub(crate) fn new(queue: &QueueInForce, suspects: Suspects, unusable: Unusable) -> Self {
         Self {
             name: queue.config.name.clone(),
             channel: queue.config.channel.clone(),
@@ -67,6 +78,7 @@ impl Source {
             fruitless: Arc::default(),
             due: None,
             suspects,
+            unusable,
             broken: None,
         }
     }
@@ -76,9 +88,15 @@ impl Source {
         &self.channel
     }
 
+    /// Why nothing is to be taken from it, if a job of it cannot be settled.
+    pub(crate) fn unusable(&self) -> Option<String> {
+        self.unusable.why(&self.channel)
+    }
+
     /// Whether it is worth a look now.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire) || self.due.is_some_and(|due| due <= Instant::now())
+        let wanted = self.ready.load(Ordering::Acquire) || self.due.is_some_and(|due| due <= Instant::now());
+        wanted && self.unusable().is_none()
     }
 
     /// Looks at it again, whatever it said before.
@@ -86,9 +104,9 @@ impl Source {
         self.ready.store(true, Ordering::Release);
     }
 
-    /// When a delayed job is due, if one is known.
+    /// When a delayed job is due, if one is known and may be taken.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.filter(|_| self.unusable().is_none())
     }
 
     /// Takes up to `limit` jobs. Waits out an outage of the store unless `stop`
@@ -101,33 +119,39 @@ impl Source {
         outage: &Outage,
         worker: &str,
         (limit, stop): (u32, &watch::Receiver<bool>),
-    ) -> Result<Vec<Reserved>, StoreError> {
+    ) -> Result<Taken, StoreError> {
         let options = ReserveOptions { limit, suspects: self.suspects.none(), worker: worker.to_owned() };
         let mut token = Token::random();
         // Cleared before the look: a push during it sets it again.
         self.ready.store(false, Ordering::Release);
         let mut tries = 0;
+        let mut reclaimed = Vec::new();
         loop {
             match store.reserve(&self.channel, token.clone(), &options).await {
-                Ok(reservation) => {
-                    outage.is_over();
+                Ok(mut reservation) => {
+                    outage.is_over(Purpose::Take);
+                    if !reservation.jobs.is_empty() {
+                        // While jobs come nobody waits for them.
+                        outage.is_over(Purpose::Wait);
+                    }
                     self.broken = None;
+                    reclaimed.append(&mut reservation.reclaimed);
                     // All that this look had time for were ids without a job, which it dropped.
                     if reservation.jobs.is_empty() && reservation.waiting && options.suspects && !*stop.borrow() {
                         token = Token::random();
                         continue;
                     }
                     self.note(&reservation, limit);
-                    return Ok(reservation.jobs);
+                    return Ok(Taken { jobs: reservation.jobs, reclaimed });
                 }
                 Err(error) if !error.is_transient() => {
-                    outage.is_over();
+                    outage.is_over(Purpose::Take);
                     self.due = Some(Instant::now() + BROKEN_PAUSE);
                     return Err(error);
                 }
-                Err(_) if *stop.borrow() => return Ok(Vec::new()),
+                Err(_) if *stop.borrow() => return Ok(Taken { reclaimed, ..Taken::default() }),
                 Err(error) => {
-                    outage.begins(&error);
+                    outage.begins(Purpose::Take, &error);
                     tries += 1;
                     let mut stopped = stop.clone();
                     let _ = timeout(outage.pause(tries), stopped.wait_for(|stop| *stop)).await;
@@ -181,10 +205,15 @@ impl Source {
                 let wake = store.wait(&channel, WAIT_AT_MOST).await;
                 woken = matches!(wake, Ok(Wake::Ready));
                 match wake {
-                    Ok(_) => tries = 0,
+                    Ok(_) => {
+                        outage.is_over(Purpose::Wait);
+                        tries = 0;
+                    }
                     Err(error) => {
                         if error.is_transient() {
-                            outage.begins(&error);
+                            outage.begins(Purpose::Wait, &error);
+                        } else {
+                            outage.is_over(Purpose::Wait);
                         }
                         tries += 1;
                         tokio::time::sleep(outage.pause(tries)).await;

@@ -34,11 +34,14 @@ pub async fn a_lease_that_is_not_extended_is_reclaimed_by_a_reserve(t: Stage) {
     assert_eq!(t.live(seconds(8)).await, []);
     assert!(t.take(9).await.is_empty());
     t.clock.advance(seconds(4));
-    let again = t.take_one().await;
+    let reservation = t.reserve(1).await;
+    assert_eq!(reservation.reclaimed, [held.lease.id]);
+    let again = &reservation.jobs[0];
     assert_eq!(again.lease.id, held.lease.id);
     assert_eq!((again.attempt, again.crashes), (1, 1));
     assert_eq!(t.settle(&held, done()).await, Settled::Lost);
-    t.done(&again).await;
+    t.done(again).await;
+    assert_eq!(t.reserve(1).await.reclaimed, []);
 }
 
 pub async fn a_live_lease_is_not_reclaimed(t: Stage) {

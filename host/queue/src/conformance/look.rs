@@ -31,7 +31,7 @@ pub async fn status_tells_of_a_waiting_job(t: Stage) {
     assert_eq!((status.attempts, status.crashes), (0, 0));
     assert_eq!(status.ttr, Some(3600));
     assert_eq!(status.body.as_deref(), Some(b"a".as_slice()));
-    assert_eq!((status.worker, status.ended_at), (None, None));
+    assert_eq!((status.worker, status.ended_at, status.reserved_at), (None, None, None));
     assert!(status.record.is_none() && status.progress.is_none());
     assert!(status.key.is_some());
 }
@@ -53,6 +53,7 @@ pub async fn status_tells_of_a_reserved_job(t: Stage) {
     assert_eq!(status.state, JobState::Reserved);
     assert_eq!(status.attempts, 1);
     assert_eq!(status.worker.as_deref(), Some("here:1"));
+    assert_eq!(status.reserved_at, Some(t.clock.now()));
     assert_eq!(status.key, Some(taken.key));
     assert_eq!(status.body.as_deref(), Some(b"a".as_slice()));
 }
@@ -72,7 +73,7 @@ pub async fn status_tells_of_a_done_job(t: Stage) {
     assert_eq!((status.ttr, status.body), (None, None));
     assert_eq!(status.record, Some(record(&taken)));
     assert_eq!(status.output, output);
-    assert_eq!((status.worker, status.key), (None, Some(taken.key)));
+    assert_eq!((status.worker, status.reserved_at, status.key), (None, None, Some(taken.key)));
 }
 
 pub async fn status_tells_of_a_failed_job(t: Stage) {
@@ -88,7 +89,7 @@ pub async fn status_tells_of_a_failed_job(t: Stage) {
     assert_eq!(status.ttr, Some(3600));
     assert_eq!(status.body.as_deref(), Some(b"a".as_slice()));
     assert_eq!(status.record, Some(record(&taken)));
-    assert_eq!((status.worker, status.key), (None, Some(taken.key)));
+    assert_eq!((status.worker, status.reserved_at, status.key), (None, None, Some(taken.key)));
 }
 
 pub async fn status_tells_of_a_retry_with_its_last_attempt(t: Stage) {
@@ -99,7 +100,7 @@ pub async fn status_tells_of_a_retry_with_its_last_attempt(t: Stage) {
     let status = t.status(taken.lease.id).await.unwrap();
     let due_at = t.clock.now() + 60_000;
     assert_eq!(status.state, JobState::Delayed { due_at });
-    assert_eq!((status.attempts, status.worker), (1, None));
+    assert_eq!((status.attempts, status.worker, status.reserved_at), (1, None, None));
     assert_eq!(status.record, Some(record(&taken)));
     assert_eq!(status.ended_at, None);
 }

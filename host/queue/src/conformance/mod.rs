@@ -187,6 +187,7 @@ macro_rules! __promises {
                 a_removed_reserved_job_settles_nothing
                 only_live_jobs_can_be_removed
                 clear_removes_live_jobs_and_keeps_failures_and_ids
+                a_job_pushed_during_a_clear_stays
                 a_lease_of_a_cleared_job_is_lost
                 clear_leaves_channels_whose_names_begin_alike
             }

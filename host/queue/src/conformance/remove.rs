@@ -1,6 +1,6 @@
 //! Promises of `remove` and `clear`.
 
-use super::stage::{Stage, channel, done, push_to, seconds};
+use super::stage::{Stage, channel, done, ids, push_to, seconds};
 use crate::job::JobId;
 use crate::store::{Counts, Held, Settled, Verdict};
 
@@ -59,6 +59,25 @@ pub async fn clear_removes_live_jobs_and_keeps_failures_and_ids(t: Stage) {
     assert_eq!(t.push(&["e"]).await, [JobId(6)]);
     assert_eq!(t.store.clear(&t.channel).await.unwrap(), 1);
     assert_eq!(t.store.clear(&t.channel).await.unwrap(), 0);
+}
+
+pub async fn a_job_pushed_during_a_clear_stays(t: Stage) {
+    let other = t.another().await;
+    let mut pushed = t.push(&vec!["old"; 5000]).await;
+    let (store, channel) = (t.store.clone(), t.channel.clone());
+    let clearing = tokio::spawn(async move { store.clear(&channel).await });
+    let mut must_stay = Vec::new();
+    while must_stay.is_empty() || !clearing.is_finished() {
+        let begun = t.counts().await.waiting < pushed.len() as u64;
+        let ids = push_to(other.as_ref(), &t.channel, &["new"]).await;
+        must_stay.extend(ids.iter().filter(|_| begun));
+        pushed.extend(ids);
+    }
+    let removed = usize::try_from(clearing.await.unwrap().unwrap()).unwrap();
+    let left = ids(&t.take(1000).await);
+    assert!(removed >= 5000);
+    assert_eq!(left, pushed[removed..], "the last of those pushed");
+    assert!(left.ends_with(&must_stay), "{must_stay:?} of {left:?}");
 }
 
 pub async fn a_lease_of_a_cleared_job_is_lost(t: Stage) {

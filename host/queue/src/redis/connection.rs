@@ -2,14 +2,14 @@
 //! it broke, sending a script again whose reply was lost, and telling what the
 //! server's errors mean. It knows nothing of jobs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
-    ScriptInvocation, ServerErrorKind,
+    ScriptInvocation, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -35,6 +35,8 @@ pub(super) struct Connection {
     link: Mutex<Link>,
     /// Attempts to connect that failed, for those that queue for the link.
     failed: AtomicU64,
+    /// Whether the server has once let us in.
+    known: AtomicBool,
 }
 
 /// What is known of the connection in use.
@@ -65,9 +67,11 @@ impl Connection {
         };
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|error| bad_url(url, &error.to_string()))?;
-        let connection = Self { client, address, link: Mutex::default(), failed: AtomicU64::new(0) };
+        let connection =
+            Self { client, address, link: Mutex::default(), failed: AtomicU64::new(0), known: AtomicBool::new(false) };
         let facts: String = connection.query(&redis::cmd("INFO")).await?;
         connection.check_server(&facts)?;
+        connection.known.store(true, Ordering::SeqCst);
         Ok(connection)
     }
 
@@ -85,7 +89,7 @@ impl Connection {
             loop {
                 let (generation, mut link) = self.connected().await?;
                 match script.invoke_async(&mut link).await {
-                    Ok(reply) => return Ok(reply),
+                    Ok(reply) => return self.read(reply),
                     Err(error) => {
                         self.lose(generation, &error).await;
                         if !(again && is_broken(&error)) {
@@ -104,7 +108,7 @@ impl Connection {
         self.in_time(async {
             let (generation, mut link) = self.connected().await?;
             match command.query_async(&mut link).await {
-                Ok(reply) => Ok(reply),
+                Ok(reply) => self.read(reply),
                 Err(error) => {
                     self.lose(generation, &error).await;
                     Err(self.explain(&error))
@@ -122,6 +126,11 @@ impl Connection {
             .await
             .map_err(|_| self.unavailable("no connection in time"))?
             .map_err(|error| self.explain(&error))
+    }
+
+    /// What a whole reply says.
+    fn read<T: FromRedisValue>(&self, reply: Value) -> Result<T, StoreError> {
+        T::from_redis_value(reply).map_err(|error| self.corrupt("a reply", error.to_string()))
     }
 
     pub(super) fn unavailable(&self, reason: impl Into<String>) -> StoreError {
@@ -142,11 +151,15 @@ impl Connection {
                 self.corrupt(format!("key `{key}`"), format!("{reason}; move or delete it"))
             }
             (_, "WRONGTYPE") => self.corrupt("a key", detail),
-            (ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm), _)
-            | (_, "NOAUTH" | "WRONGPASS") => StoreError::Invalid(format!(
-                "store {} refuses the user or password, or forbids a command that jobhost needs: {said}",
-                self.address
-            )),
+            // It let us in before: a password is being changed, or a full server
+            // refuses, which the library does not tell from it.
+            _ if is_stranger(error) && self.known.load(Ordering::SeqCst) => self.unavailable(said),
+            (kind, _) if is_stranger(error) || kind == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                StoreError::Invalid(format!(
+                    "store {} refuses the user or password, or forbids a command that jobhost needs: {said}",
+                    self.address
+                ))
+            }
             (ErrorKind::Io, _) | (_, "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "UNKILLABLE" | "UNBLOCKED") => {
                 self.unavailable(said)
             }
@@ -154,7 +167,8 @@ impl Connection {
             _ if ["-OOM", "-READONLY", "-MISCONF", "max number of clients"].iter().any(|part| said.contains(part)) => {
                 self.unavailable(said)
             }
-            (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => self.corrupt("a reply", said),
+            (ErrorKind::Parse, _) => self.unavailable("a reply was cut off, or what answers is no Redis server"),
+            (ErrorKind::UnexpectedReturnType, _) => self.corrupt("a reply", said),
             _ => StoreError::Invalid(format!("store {} refuses a command: {said}", self.address)),
         }
     }
@@ -198,11 +212,6 @@ impl Connection {
                 link.failures += 1;
                 link.last_failure = Some((Instant::now(), error.to_string()));
                 self.failed.fetch_add(1, Ordering::SeqCst);
-                // It knew the password before. A full server refuses it too,
-                // and the library does not tell the one from the other.
-                if link.generation > 0 && error.kind() == ErrorKind::AuthenticationFailed {
-                    return Err(self.unavailable(error.to_string()));
-                }
                 Err(self.explain(&error))
             }
         }
@@ -211,7 +220,7 @@ impl Connection {
     /// Forgets the connection on which this error came, if it tells of a
     /// broken or silent one.
     async fn lose(&self, generation: u64, error: &RedisError) {
-        if !error.is_io_error() {
+        if !(error.is_io_error() || is_torn(error)) {
             return;
         }
         let mut link = self.link.lock().await;
@@ -247,7 +256,19 @@ pub(super) fn fact<'f>(facts: &'f str, name: &str) -> Option<&'f str> {
 /// Whether the connection broke, so that the reply may have been lost. A
 /// timeout is none: the server may still be at work.
 fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() && !error.is_timeout()
+    (error.is_io_error() && !error.is_timeout()) || is_torn(error)
+}
+
+/// Whether the connection ended amid a reply: what came of it cannot be read.
+fn is_torn(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Parse
+}
+
+/// Whether the server does not know who asks. Before it does, it takes only short commands.
+fn is_stranger(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+        || error.to_string().contains("Protocol error: unauthenticated")
 }
 
 /// Whether the server says that it cannot now, but may later.

@@ -48,6 +48,7 @@ type StatusReply = (
     Option<Vec<u8>>,
     Option<Vec<u8>>,
     Option<String>,
+    Option<UnixMillis>,
 );
 
 /// What a running attempt says of its progress, without `at` and the brace.
@@ -94,13 +95,16 @@ pub(super) fn reservation(
     let mut parts = reply.into_iter();
     let waiting: bool = part(connection, parts.next())?;
     let next_due: i64 = part(connection, parts.next())?;
+    let reclaimed: Vec<String> = part(connection, parts.next())?;
+    let reclaimed = reclaimed.iter().filter_map(|text| text.parse().ok()).collect();
     let jobs = parts
         .map(|job| {
             let job: TakenReply = part(connection, Some(job))?;
             Ok(taken(channel, token, job))
         })
         .collect::<Result<_, StoreError>>()?;
-    Ok(Reservation { jobs, waiting, next_due: u64::try_from(next_due).ok().map(Duration::from_millis) })
+    let next_due = u64::try_from(next_due).ok().map(Duration::from_millis);
+    Ok(Reservation { jobs, reclaimed, waiting, next_due })
 }
 
 fn taken(channel: &Channel, token: &Token, reply: TakenReply) -> Reserved {
@@ -177,7 +181,7 @@ pub(super) fn status(
         return Ok(None);
     }
     let reply: StatusReply = part(connection, Some(Value::Array(reply)))?;
-    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output) = reply;
+    let (place, due, attempts, crashes, message, record, worker, progress, last, over, output, reserved_at) = reply;
     let (ttr, body) = match message.map(Message::parse) {
         Some(Message::Readable { ttr, body }) => (Some(ttr), Some(body)),
         Some(Message::Malformed { raw, .. }) => (None, Some(raw)),
@@ -194,6 +198,7 @@ pub(super) fn status(
         pushed_at: None,
         ended_at: None,
         worker,
+        reserved_at,
         key: None,
         metadata: Vec::new(),
         progress: progress.and_then(|json| serde_json::from_slice(&json).ok()),

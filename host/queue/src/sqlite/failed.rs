@@ -1,5 +1,7 @@
 //! The failed set: showing, retrying and dropping what failed for good.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::failure::Done;
@@ -7,8 +9,9 @@ use super::lease::span;
 use super::line::{self, Line, Lines};
 use super::look::{json, metadata_of};
 use super::receipt::{self, Answer, millis};
+use super::remove::STEP;
 use super::sweep::drop_row;
-use super::writer::Verb;
+use super::writer::{TRANSACTION, Verb};
 use crate::job::{Channel, JobId, Message, Token};
 use crate::store::FailedJob;
 
@@ -119,22 +122,39 @@ pub(super) fn remove(verb: &mut Verb<'_>, channel: &Channel, ids: &[JobId]) -> D
     Ok(removed)
 }
 
-/// Drops those that failed longer ago than `older`, all at once.
-pub(super) fn prune(verb: &mut Verb<'_>, channel: &Channel, older: std::time::Duration) -> Done<u64> {
+/// One step of a prune: drops failures from before a time, for as long as a
+/// transaction may last; without that time it begins, and takes it from
+/// `older`. Returns how many, and the time if there is more to do.
+pub(super) fn prune_some(
+    verb: &mut Verb<'_>,
+    channel: &Channel,
+    older: Duration,
+    before: Option<i64>,
+) -> Done<(u64, Option<i64>)> {
+    let began = Instant::now();
     let mut lines = Lines::default();
     let Some(line) = lines.known(verb, channel)? else {
-        return Ok(0);
+        return Ok((0, None));
     };
-    let before = millis(verb.now).saturating_sub(span(older));
+    let before = before.unwrap_or_else(|| millis(verb.now).saturating_sub(span(older)));
     let rows: Vec<i64> = verb
         .sql
-        .prepare_cached("SELECT row FROM jobs WHERE channel = ?1 AND state = 4 AND ended_at < ?2")?
-        .query_map((line.number, before), |row| row.get(0))?
+        .prepare_cached(
+            "SELECT row FROM jobs WHERE channel = ?1 AND state = 4 AND ended_at < ?2
+             ORDER BY ended_at LIMIT ?3",
+        )?
+        .query_map((line.number, before, STEP), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
+    let mut dropped = 0;
     for row in &rows {
         drop_row(verb, *row)?;
         line.failed -= 1;
+        dropped += 1;
+        if began.elapsed() >= TRANSACTION {
+            break;
+        }
     }
     lines.save(verb)?;
-    Ok(rows.len() as u64)
+    let more = dropped < rows.len() || rows.len() == usize::from(STEP);
+    Ok((dropped as u64, Some(before).filter(|_| more)))
 }

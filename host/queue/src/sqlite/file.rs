@@ -21,6 +21,9 @@ const SCHEMA: i32 = 1;
 const LOG_KEPT: u32 = 64 << 20;
 /// How long a writer waits for another process's lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a caller waits for an answer. Longer than two callers in a row may
+/// wait for another process's lock: past that it is the disk that hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A store's file, and how to go about it.
 #[derive(Clone, Debug)]
@@ -30,6 +33,7 @@ pub(super) struct Place {
     pub path: PathBuf,
     pub synchronous: Synchronous,
     pub patience: Duration,
+    pub answer_within: Duration,
     pub clock: Clock,
     /// Which file was opened, by device and number.
     pub opened: OnceLock<(u64, u64)>,
@@ -40,7 +44,31 @@ impl Place {
         let Address { path, synchronous } = Address::parse(url)?;
         // Later the working directory may be another one.
         let path = std::path::absolute(&path).map_err(StoreError::invalid)?;
-        Ok(Self { address: url.to_owned(), path, synchronous, patience: PATIENCE, clock, opened: OnceLock::new() })
+        Ok(Self {
+            address: url.to_owned(),
+            path,
+            synchronous,
+            patience: PATIENCE,
+            answer_within: ANSWER_WITHIN,
+            clock,
+            opened: OnceLock::new(),
+        })
+    }
+
+    /// The answer to a call, or that there was none in time: a caller must not
+    /// hang with the disk.
+    pub(super) async fn in_time<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let answered = tokio::time::timeout(self.answer_within, call).await;
+        answered.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable {
+                store: self.address.clone(),
+                reason: format!(
+                    "{} was not read or written within {} s; look at its disk",
+                    self.path.display(),
+                    self.answer_within.as_secs()
+                ),
+            })
+        })
     }
 
     /// The time by which this store decides.
@@ -83,9 +111,13 @@ impl Place {
     /// would go on writing to one that nobody else sees any more.
     pub(super) fn is_still_there(&self) -> Result<(), StoreError> {
         match self.opened.get() {
-            Some(opened) if self.identity() != Some(*opened) => {
-                Err(self.corrupt("it was deleted or replaced while it was open; put it back, or start again".into()))
-            }
+            Some(opened) if self.identity() != Some(*opened) => Err(StoreError::Unavailable {
+                store: self.address.clone(),
+                reason: format!(
+                    "{} was deleted, moved away or replaced while it was open; put it back, or start again",
+                    self.path.display()
+                ),
+            }),
             _ => Ok(()),
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn status(sql: &Connection, channel: &Channel, id: JobId, now: UnixMi
     Ok(sql
         .prepare_cached(
             "SELECT state, at, attempts, crashes, ttr, body, pushed_at, ended_at, worker,
-             lower(hex(key)), metadata, progress, record, output
+             lower(hex(key)), metadata, progress, record, output, reserved_at
              FROM jobs LEFT JOIN bodies USING (row) WHERE row = ?1",
         )?
         .query_one([row], |found| job_status(id, found, now))
@@ -68,6 +68,7 @@ fn job_status(id: JobId, found: &Row<'_>, now: UnixMillis) -> rusqlite::Result<J
         pushed_at: time(6)?,
         ended_at: time(7)?,
         worker: found.get(8)?,
+        reserved_at: if state == JobState::Reserved { time(14)? } else { None },
         key: found.get(9)?,
         metadata: metadata_of(found, 10)?,
         progress: json(found, 11)?,

@@ -34,6 +34,7 @@ use async_trait::async_trait;
 use self::address::Synchronous;
 use self::file::Place;
 use self::reader::Readers;
+use self::remove::BETWEEN_STEPS;
 use self::wake::Bell;
 use self::watch::Watcher;
 use self::writer::Writer;
@@ -226,8 +227,17 @@ impl Store for SqliteStore {
     }
 
     async fn prune_failed(&self, channel: &Channel, older: Duration) -> Result<u64, StoreError> {
-        let channel = channel.clone();
-        self.writer.run(move |verb| failed::prune(verb, &channel, older)).await
+        let (mut dropped, mut before) = (0, None);
+        loop {
+            let channel = channel.clone();
+            let (some, more) = self.writer.run(move |verb| failed::prune_some(verb, &channel, older, before)).await?;
+            dropped += some;
+            if more.is_none() {
+                return Ok(dropped);
+            }
+            before = more;
+            tokio::time::sleep(BETWEEN_STEPS).await;
+        }
     }
 
     async fn remove(&self, channel: &Channel, id: JobId) -> Result<bool, StoreError> {
@@ -236,8 +246,17 @@ impl Store for SqliteStore {
     }
 
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError> {
-        let channel = channel.clone();
-        self.writer.run(move |verb| remove::clear(verb, &channel)).await
+        let (mut removed, mut rest) = (0, None);
+        loop {
+            let channel = channel.clone();
+            let (some, left) = self.writer.run(move |verb| remove::clear_some(verb, &channel, rest)).await?;
+            removed += some;
+            if left.is_none() {
+                return Ok(removed);
+            }
+            rest = left;
+            tokio::time::sleep(BETWEEN_STEPS).await;
+        }
     }
 }
 

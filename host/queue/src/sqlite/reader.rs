@@ -16,12 +16,12 @@ const CONNECTIONS: usize = 4;
 pub(super) struct Readers {
     place: Arc<Place>,
     idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn new(place: Arc<Place>) -> Self {
-        Self { place, idle: Arc::default(), permits: Semaphore::new(CONNECTIONS) }
+        Self { place, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
     /// Runs `look` on one state of the file, off the async threads.
@@ -32,21 +32,26 @@ impl Readers {
     {
         let (place, idle) = (Arc::clone(&self.place), Arc::clone(&self.idle));
         let gone = |reason: String| StoreError::Unavailable { store: self.place.address.clone(), reason };
-        let permit = self.permits.acquire().await;
-        let _permit = permit.map_err(|error| gone(error.to_string()))?;
-        tokio::task::spawn_blocking(move || {
-            place.is_still_there()?;
-            let held = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = match held {
-                Some(connection) => connection,
-                None => reading(&place)?,
-            };
-            let seen = one_state(&mut connection, look).map_err(|failure| failure.at(&place))?;
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            Ok(seen)
-        })
-        .await
-        .map_err(|error| gone(format!("a look at it was cut short: {error}")))?
+        let read = async {
+            let permit = Arc::clone(&self.permits).acquire_owned().await;
+            let permit = permit.map_err(|error| gone(error.to_string()))?;
+            tokio::task::spawn_blocking(move || {
+                // Kept by the thread: one that hangs with its disk is not followed by ever more.
+                let _permit = permit;
+                place.is_still_there()?;
+                let held = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let mut connection = match held {
+                    Some(connection) => connection,
+                    None => reading(&place)?,
+                };
+                let seen = one_state(&mut connection, look).map_err(|failure| failure.at(&place))?;
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                Ok(seen)
+            })
+            .await
+            .map_err(|error| gone(format!("a look at it was cut short: {error}")))?
+        };
+        self.place.in_time(read).await
     }
 }
 

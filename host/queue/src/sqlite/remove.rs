@@ -1,12 +1,20 @@
 //! Takes live jobs out of a queue.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::OptionalExtension;
 
 use super::failure::Done;
 use super::line::{Line, Lines, state};
 use super::sweep::drop_row;
-use super::writer::Verb;
+use super::writer::{TRANSACTION, Verb};
 use crate::job::{Channel, JobId};
+
+/// The most rows that one step of a long work looks at.
+pub(super) const STEP: u16 = 500;
+/// Between two steps: longer than others nap while they wait for the lock, so
+/// that none of them goes on missing the moment at which it is free.
+pub(super) const BETWEEN_STEPS: Duration = Duration::from_millis(3);
 
 pub(super) fn remove(verb: &mut Verb<'_>, channel: &Channel, id: JobId) -> Done<bool> {
     let mut lines = Lines::default();
@@ -30,28 +38,47 @@ pub(super) fn remove(verb: &mut Verb<'_>, channel: &Channel, id: JobId) -> Done<
     Ok(true)
 }
 
-/// Removes all live jobs of a queue in one transaction, however many there are.
-pub(super) fn clear(verb: &mut Verb<'_>, channel: &Channel) -> Done<u64> {
+/// What a clear has still to look at.
+#[derive(Clone, Copy)]
+pub(super) struct Rest {
+    /// The last row that it has seen.
+    after: i64,
+    /// The last one that there was when it began.
+    last: i64,
+}
+
+/// One step of a clear: removes live jobs for as long as a transaction may
+/// last; without a `rest` it begins. Returns how many, and what is left to do.
+/// A row keeps its number, so each is looked at once.
+pub(super) fn clear_some(verb: &mut Verb<'_>, channel: &Channel, rest: Option<Rest>) -> Done<(u64, Option<Rest>)> {
+    let began = Instant::now();
     let mut lines = Lines::default();
     let Some(line) = lines.known(verb, channel)? else {
-        return Ok(0);
+        return Ok((0, None));
     };
-    let rows = line.rows();
-    verb.sql
-        .prepare_cached(
-            "DELETE FROM bodies WHERE row IN
-             (SELECT row FROM jobs WHERE row BETWEEN ?1 AND ?2 AND state IN (0, 1, 2))",
-        )?
-        .execute(rows)?;
-    let removed = verb
+    let all = line.rows();
+    let last = line.row(JobId(line.last_id.unsigned_abs()));
+    let mut rest = rest.unwrap_or(Rest { after: all.0, last: last.unwrap_or(all.0) });
+    let found: Vec<(i64, i64)> = verb
         .sql
-        .prepare_cached("DELETE FROM jobs WHERE row BETWEEN ?1 AND ?2 AND state IN (0, 1, 2)")?
-        .execute(rows)?;
-    line.waiting = 0;
-    line.delayed = 0;
-    line.reserved = 0;
+        .prepare_cached("SELECT row, state FROM jobs WHERE row > ?1 AND row <= ?2 ORDER BY row LIMIT ?3")?
+        .query_map((rest.after, rest.last, STEP), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut removed = 0;
+    for (row, state) in &found {
+        if let Some(count) = count_of(line, *state) {
+            *count -= 1;
+            drop_row(verb, *row)?;
+            removed += 1;
+        }
+        rest.after = *row;
+        if began.elapsed() >= TRANSACTION {
+            break;
+        }
+    }
     lines.save(verb)?;
-    Ok(removed as u64)
+    let all_seen = found.len() < usize::from(STEP) && found.last().is_none_or(|(row, _)| *row == rest.after);
+    Ok((removed, Some(rest).filter(|_| !all_seen)))
 }
 
 /// The number that counts the live jobs of a state.

@@ -10,7 +10,7 @@ use super::line::{Line, Lines, state};
 use super::look::metadata_of;
 use super::receipt::{self, Answer, millis};
 use super::writer::Verb;
-use crate::job::{Channel, Lease, Message, Reserved, Token};
+use crate::job::{Channel, JobId, Lease, Message, Reserved, Token};
 use crate::store::{Reservation, ReserveOptions};
 
 /// The most due jobs and dead leases that one reserve moves.
@@ -29,23 +29,24 @@ impl Reserve {
     pub(super) fn run(&self, verb: &mut Verb<'_>) -> Done<Reservation> {
         let mut lines = Lines::default();
         let Some(line) = lines.known(verb, &self.channel)? else {
-            return Ok(Reservation { jobs: Vec::new(), waiting: false, next_due: None });
+            return Ok(Reservation { jobs: Vec::new(), reclaimed: Vec::new(), waiting: false, next_due: None });
         };
-        let jobs = match receipt::find(verb, &self.token)? {
+        let (jobs, reclaimed) = match receipt::find(verb, &self.token)? {
             None => self.take(verb, line)?,
-            Some(Answer::Reserved(ids)) => self.taken_before(verb, line, ids)?,
+            Some(Answer::Reserved(ids)) => (self.taken_before(verb, line, ids)?, Vec::new()),
             Some(_) => return Err(receipt::of_another_call(&self.token).into()),
         };
-        let reservation = Reservation { jobs, waiting: line.waiting > 0, next_due: next_due(verb, line)? };
+        let reservation = Reservation { jobs, reclaimed, waiting: line.waiting > 0, next_due: next_due(verb, line)? };
         lines.save(verb)?;
         Ok(reservation)
     }
 
-    fn take(&self, verb: &Verb<'_>, line: &mut Line) -> Done<Vec<Reserved>> {
+    /// The jobs taken, and the ids of those reclaimed.
+    fn take(&self, verb: &Verb<'_>, line: &mut Line) -> Done<(Vec<Reserved>, Vec<JobId>)> {
         move_due(verb, line)?;
-        lease::reclaim(verb, line, MOVED)?;
+        let reclaimed = lease::reclaim(verb, line, MOVED)?;
         if line.waiting == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), reclaimed));
         }
         let (mut jobs, mut bytes) = (Vec::new(), 0);
         for row in self.choose(verb, line)? {
@@ -63,7 +64,7 @@ impl Reserve {
             let ids = jobs.iter().map(|job| job.lease.id.0).collect();
             receipt::keep(verb, &self.token, &Answer::Reserved(ids))?;
         }
-        Ok(jobs)
+        Ok((jobs, reclaimed))
     }
 
     /// The rows of the jobs to take, in the order of their places.

@@ -18,7 +18,7 @@ use crate::clock::UnixMillis;
 use crate::error::StoreError;
 
 /// How long a transaction takes on more commands; others wait for its lock.
-const TRANSACTION: Duration = Duration::from_millis(4);
+pub(super) const TRANSACTION: Duration = Duration::from_millis(4);
 /// The most commands that wait for the thread; further callers wait their turn.
 const QUEUED: usize = 1024;
 
@@ -53,8 +53,8 @@ impl Writer {
         Ok(Self { place, commands: Some(commands), thread: Some(thread) })
     }
 
-    /// Runs `work` in a transaction; returns when it is committed. Dropping
-    /// the future takes nothing back.
+    /// Runs `work` in a transaction; returns when it is committed, or when the
+    /// caller has waited long enough. Dropping the future takes nothing back.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -67,8 +67,12 @@ impl Writer {
             reason: "its writer was cut short, which is a bug of jobhost".into(),
         };
         let commands = self.commands.as_ref().ok_or_else(stopped)?;
-        commands.send(Box::new(call)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        self.place
+            .in_time(async {
+                commands.send(Box::new(call)).await.map_err(|_| stopped())?;
+                answer.await.map_err(|_| stopped())?
+            })
+            .await
     }
 
     /// How many commands wait for the thread.

@@ -5,8 +5,10 @@
 mod conformance;
 mod fleet;
 mod golden;
+mod mending;
+mod moving;
 mod outage;
-mod rules;
+mod php;
 mod settings;
 mod spoiled;
 mod support;

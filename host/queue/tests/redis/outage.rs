@@ -9,65 +9,42 @@ use jobhost_queue::redis::{PrivateRedis, RedisStore};
 use jobhost_queue::{
     Channel, Clock, Counts, JobId, NewJob, Pushed, Settled, Settlement, Store, StoreError, Token, Verdict, Wake,
 };
+use jobhost_tests::{Fate, Proxy, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::TcpListener;
 
 use crate::support::{Bench, command, done, follow_up, ids, options, raw, settlement};
 
 /// No call may take longer than this, whatever the server does.
 const BOUND: Duration = Duration::from_millis(5500);
 
-/// Stands between a store and a server, and can lose replies.
-struct Proxy {
-    url: String,
+/// A proxy that loses replies of scripts.
+struct Losing {
+    proxy: Proxy,
     /// How many of the next requests that run a script are to be answered by
     /// cutting the connection, once the server has answered.
     lose: Arc<AtomicU32>,
 }
 
-impl Proxy {
-    async fn before(server: &PrivateRedis) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("redis://{}", listener.local_addr().unwrap());
+impl Losing {
+    fn before(server: &PrivateRedis) -> Self {
+        let proxy = Proxy::before(Upstream::Unix(server.socket()));
         let lose = Arc::new(AtomicU32::new(0));
-        let (losing, socket) = (Arc::clone(&lose), server.socket());
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&socket).await.unwrap();
-                tokio::spawn(relay(client, server, Arc::clone(&losing)));
-            }
+        let left = Arc::clone(&lose);
+        proxy.rule(move |request| {
+            let one_less = |left: u32| left.checked_sub(1);
+            let loses =
+                request.is("EVALSHA") && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+            if loses { Fate::CutReply(0) } else { Fate::Pass }
         });
-        Self { url, lose }
-    }
-}
-
-async fn relay(mut client: TcpStream, mut server: UnixStream, lose: Arc<AtomicU32>) {
-    let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let mut cut = false;
-    loop {
-        tokio::select! {
-            read = client.read(&mut request) => {
-                let Ok(bytes @ 1..) = read else { return };
-                let script = request[..bytes].windows(7).any(|word| word == b"EVALSHA");
-                cut |= script && lose.fetch_update(
-                    Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-                server.write_all(&request[..bytes]).await.unwrap();
-            }
-            read = server.read(&mut reply) => {
-                let Ok(bytes @ 1..) = read else { return };
-                // It ran; nobody hears of it.
-                if cut || client.write_all(&reply[..bytes]).await.is_err() {
-                    return;
-                }
-            }
-        }
+        Self { proxy, lose }
     }
 }
 
 /// A store behind a proxy, its scripts known to the server.
-async fn proxied() -> (Bench, Proxy, RedisStore) {
+async fn proxied() -> (Bench, Losing, RedisStore) {
     let t = Bench::start().await;
-    let proxy = Proxy::before(&t.server).await;
+    let proxy = Losing::before(&t.server);
     t.push(&["a", "b", "c"]).await;
     let taken = t.reserve(2).await;
     t.settle(&taken[0], Verdict::Failed).await;
@@ -78,7 +55,7 @@ async fn proxied() -> (Bench, Proxy, RedisStore) {
     t.store.remove(&t.channel, JobId(1)).await.unwrap();
     t.store.remove_failed(&t.channel, &failed).await.unwrap();
     t.store.clear(&t.channel).await.unwrap();
-    let store = RedisStore::open(&proxy.url, Clock::Manual(t.clock.clone())).await.unwrap();
+    let store = RedisStore::open(&proxy.proxy.url(), Clock::Manual(t.clock.clone())).await.unwrap();
     (t, proxy, store)
 }
 
@@ -154,6 +131,39 @@ async fn a_call_that_failed_twice_can_be_sent_again_by_the_caller() {
     let pushed = store.push(&t.channel, token, None, &jobs).await.unwrap();
     assert_eq!(pushed, Pushed::Stored(vec![JobId(4)]));
     assert_eq!(t.store.counts(&t.channel).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_cut_in_its_middle_is_asked_for_again() {
+    let (t, proxy, store) = proxied().await;
+    for (nth, kept) in (4..).zip([1, 3, 7]) {
+        let mut cut = Some(Fate::CutReply(kept));
+        proxy.proxy.rule(move |request| cut.take_if(|_| request.is("EVALSHA")).unwrap_or(Fate::Pass));
+        let pushed = store.push(&t.channel, Token::random(), None, &[NewJob::new("x", 60)]).await;
+        assert_eq!(pushed.unwrap(), Pushed::Stored(vec![JobId(nth)]), "{kept} bytes of its reply came");
+    }
+    proxy.proxy.rule(|request| if request.is("EVALSHA") { Fate::CutReply(3) } else { Fate::Pass });
+    let error = store.counts(&t.channel).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_another_password_now_is_not_available() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    let held = t.reserve_one().await;
+    t.redis::<()>("CONFIG SET requirepass sesame").await;
+    t.redis::<()>("CLIENT KILL TYPE normal").await;
+    loop {
+        let error = t.store.settle(Token::random(), &[settlement(&held, done())]).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        // The connection that broke comes first.
+        if error.to_string().contains("unauthenticated") {
+            break;
+        }
+    }
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", ""]).exec_async(&mut t.raw.clone()).await.unwrap();
+    t.done(&held).await;
 }
 
 #[tokio::test]

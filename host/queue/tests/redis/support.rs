@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jobhost_queue::redis::{PrivateRedis, RedisStore};
 use jobhost_queue::{
-    AttemptRecord, Channel, Clock, FollowUp, JobId, ManualClock, NewJob, Pushed, ReserveOptions, Reserved, Retain,
-    Settled, Settlement, Store, Token, Verdict,
+    AttemptRecord, Channel, Clock, FollowUp, JobId, JobState, ManualClock, NewJob, Pushed, ReserveOptions, Reserved,
+    Retain, Settled, Settlement, Store, Token, Verdict,
 };
 use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
@@ -138,6 +138,19 @@ pub(crate) async fn command<T: FromRedisValue>(raw: &mut MultiplexedConnection, 
         command.arg(word);
     }
     command.query_async(raw).await.unwrap()
+}
+
+/// A job as a PHP program pushes it.
+pub(crate) async fn php_push(t: &Bench, id: &str) {
+    t.redis::<()>("INCR ch.message_id").await;
+    t.redis::<()>(&format!("HSET ch.messages {id} 60;{{}}")).await;
+    t.redis::<()>(&format!("LPUSH ch.waiting {id}")).await;
+}
+
+/// Where a job of the channel `ch` is.
+pub(crate) async fn state(t: &Bench, id: u64) -> Option<JobState> {
+    let status = t.store.status(&t.channel, JobId(id)).await.unwrap();
+    status.map(|status| status.state)
 }
 
 pub(crate) fn options(limit: u32) -> ReserveOptions {

@@ -2,6 +2,7 @@
 //! not there.
 
 pub(crate) mod fs;
+pub(crate) mod open;
 pub(crate) mod queues;
 
 use std::path::PathBuf;

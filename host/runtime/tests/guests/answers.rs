@@ -36,6 +36,17 @@ mod echo {
     }
 }
 
+mod answer_after_pause {
+    use super::*;
+
+    #[tokio::test]
+    async fn its_answer_comes_after_its_pause() {
+        let finished = execute("answer-after-pause", r#"{"ms":20,"times":3,"numbers":"1 2 39"}"#).await;
+        assert!(finished.usage.duration.as_millis() >= 20, "{:?}", finished.usage);
+        assert_eq!(returned(finished), Ok(r#"{"sum":126}"#.to_owned()));
+    }
+}
+
 mod count {
     use super::*;
 

@@ -144,6 +144,16 @@ mod progress {
         let progress = host.progress.lock().unwrap();
         assert_eq!(progress[..], [(1, None, "begun[2J !".to_owned()), (2, Some(3), "äääää".to_owned())]);
     }
+
+    #[tokio::test]
+    async fn each_note_of_a_flood_is_cut() {
+        let (call, host) = call();
+        let finished = plugin("progress").execute(job(r#"{"note":5000,"times":2000}"#), call).await;
+        assert_eq!(returned(finished), Ok(String::new()));
+        let progress = host.progress.lock().unwrap();
+        assert_eq!(progress.len(), 2_002);
+        assert!(progress.iter().all(|(_, _, note)| note.len() <= 1_024));
+    }
 }
 
 mod log {
@@ -167,6 +177,6 @@ mod log {
         let logged = host.logged.lock().unwrap();
         assert_eq!(logged.len(), 10);
         assert!(logged[8].1.starts_with("line "), "{logged:?}");
-        assert!(logged[9].1.contains("the rest is dropped"), "{logged:?}");
+        assert!(logged[9].1.contains("the rest of this call's log is dropped"), "{logged:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jobhost_runtime::types::FailureCause;
 use jobhost_runtime::{Plugin, PluginSettings};
 
-use crate::harness::{call, call_within, engine, execute, faulted, job, plugin, plugin_with};
+use crate::harness::{call, call_within, engine, execute, faulted, job, plugin, plugin_with, returned};
 
 mod trap {
     use super::*;
@@ -156,6 +156,19 @@ mod loop_forever {
         for call in calls {
             assert_eq!(faulted(&call.await.unwrap()).cause, FailureCause::TimedOut(500));
         }
+    }
+}
+
+mod slow_start {
+    use super::*;
+
+    #[tokio::test]
+    async fn static_constructors_run_on_the_calls_time() {
+        let plugin = plugin("slow-start");
+        let finished = plugin.execute(job(""), call_within(Duration::from_millis(10)).0).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(10));
+        let finished = plugin.execute(job(""), call().0).await;
+        assert_eq!(returned(finished), Ok("\"started\"".to_owned()));
     }
 }
 

@@ -58,6 +58,24 @@ mod read_file {
     }
 
     #[tokio::test]
+    async fn what_is_neither_file_nor_folder_is_refused_and_holds_nobody_up() {
+        let (_root, inside) = folders();
+        let pipe = inside.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", inside.join("link")).unwrap();
+        std::os::unix::net::UnixListener::bind(inside.join("socket")).unwrap();
+        let plugin = granted("read-file", &inside, FsMode::ReadWrite);
+        let writer = granted("write-file", &inside, FsMode::ReadWrite);
+        for path in ["/in/pipe", "/in/link", "/in/socket"] {
+            let seen = run(&plugin, &format!(r#"{{"path":"{path}"}}"#)).await;
+            assert_eq!(seen, Err("PermissionDenied".to_owned()), "{path}");
+            let seen = run(&writer, &format!(r#"{{"path":"{path}","text":"hello"}}"#)).await;
+            assert_eq!(seen, Err("PermissionDenied".to_owned()), "{path}");
+        }
+        assert_eq!(run(&plugin, r#"{"path":"/in/file"}"#).await, Ok("\"public\"".to_owned()));
+    }
+
+    #[tokio::test]
     async fn a_link_that_took_the_place_of_a_granted_folder_is_not_followed() {
         let (root, inside) = folders();
         let below = inside.join("below");

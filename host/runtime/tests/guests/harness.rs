@@ -63,6 +63,16 @@ pub(crate) fn plugin_with(name: &str, change: impl FnOnce(&mut PluginSettings)) 
     Plugin::load(engine(), name, &guest(name), settings).unwrap()
 }
 
+/// A component that Rust cannot be made into: the smallest handler with `extra` in its module, whose `execute` ends with
+/// `body` and a bracket. The file lives as long as the folder.
+pub(crate) fn handwritten(extra: &str, body: &str) -> (tempfile::TempDir, PathBuf) {
+    let text = include_str!("handler.wat").replace(";; extra", extra).replace("i32.const 1024)", body);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("handwritten.wasm");
+    std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+    (folder, path)
+}
+
 /// Why a file is refused.
 pub(crate) fn refusal(path: &Path) -> String {
     refusal_with(path, PluginSettings::default())

@@ -25,6 +25,13 @@ mod policy {
     }
 
     #[tokio::test]
+    async fn can_retry_that_never_ends_is_ended() {
+        let short = call_within(Duration::from_millis(50)).0;
+        let finished = plugin("policy").can_retry(job(r#"{"retry":"loop"}"#), FailureCause::Unhandled, short).await;
+        assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(50));
+    }
+
+    #[tokio::test]
     async fn can_retry_hears_the_cause_and_decides() {
         let plugin = plugin("policy");
         let ask = async |payload: &str, cause| returned(plugin.can_retry(job(payload), cause, call().0).await);
@@ -69,6 +76,23 @@ mod every_hook {
     }
 
     #[tokio::test]
+    async fn a_hook_that_never_ends_is_ended() {
+        let plugin = plugin("every-hook");
+        let short = || call_within(Duration::from_millis(50)).0;
+        let payload = |hook: &str| format!(r#"{{"loop":"{hook}"}}"#);
+        let timed_out = FailureCause::TimedOut(50);
+        let finished = plugin.before_push(draft(&payload("before-push")), short()).await;
+        assert_eq!(faulted(&finished).cause, timed_out);
+        let finished = plugin.before_exec(job(&payload("before-exec")), short()).await;
+        assert_eq!(faulted(&finished).cause, timed_out);
+        let finished = plugin.after_exec(job(&payload("after-exec")), String::new(), report(), short()).await;
+        assert_eq!(faulted(&finished).cause, timed_out);
+        let (job, cause) = (job(&payload("after-error")), FailureCause::Unhandled);
+        let finished = plugin.after_error(job, cause, RetryDecision::Retry, report(), short()).await;
+        assert_eq!(faulted(&finished).cause, timed_out);
+    }
+
+    #[tokio::test]
     async fn a_replacement_that_cannot_be_stored_is_the_hooks_error() {
         let plugin = plugin("every-hook");
         let ask = async |payload: &str| returned(plugin.before_push(draft(payload), call().0).await);
@@ -100,7 +124,7 @@ mod every_hook {
         assert_eq!(failure.code, "35020");
         assert_eq!(ask(r#"{"answer":"broken"}"#).await, Err("the hook is broken".to_owned()));
         let short = call_within(Duration::from_millis(50)).0;
-        let finished = plugin.before_exec(job(r#"{"answer":"loop"}"#), short).await;
+        let finished = plugin.before_exec(job(r#"{"loop":"before-exec"}"#), short).await;
         assert_eq!(faulted(&finished).cause, FailureCause::TimedOut(50));
     }
 

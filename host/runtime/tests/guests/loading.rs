@@ -160,7 +160,10 @@ fn a_component_that_needs_more_than_the_pool_has_is_held_to_its_limits_alone() {
 fn a_raised_limit_holds_for_what_grows_while_the_guest_runs_too() {
     let grows = "(table $t 1 funcref) (func $grow (if (i32.eq (table.grow $t (ref.null func) (i32.const 150000)) (i32.const -1)) (then unreachable))) (start $grow)";
     let (_folder, path) = file(&with_handler(grows));
-    assert!(refusal(&path).contains("table of 150001 elements, at most 100000 are allowed; raise the limit"));
+    assert!(
+        refusal(&path)
+            .contains("table of 150001 elements, at most 100000 are allowed by `table-elements`; raise the limit")
+    );
     let mut settings = PluginSettings::default();
     settings.limits.table_elements = 200_000;
     Plugin::load(engine(), "thumbs", &path, settings).unwrap();
@@ -279,13 +282,13 @@ fn a_memory_limit_beyond_the_engines_is_refused() {
 #[test]
 fn an_inspection_tells_what_loading_tells() {
     let path = guest("policy");
-    let seen = inspect(&path).unwrap();
+    let seen = inspect(&path, 64 << 20).unwrap();
     let plugin = plugin("policy");
     assert_eq!(seen.exports, *plugin.exports());
     assert_eq!(seen.digest, plugin.digest());
     assert_eq!(seen.digest.len(), "sha256:".len() + 64);
     assert_eq!(seen.size, std::fs::metadata(&path).unwrap().len());
-    assert!(inspect(&guest("misspelt-export")).unwrap_err().to_string().contains("did you mean"));
+    assert!(inspect(&guest("misspelt-export"), 64 << 20).unwrap_err().to_string().contains("did you mean"));
 }
 
 mod no_exports {

@@ -1,19 +1,53 @@
 //! The worker on a real store, without plugins: nobody handles any job.
 
+use std::sync::Mutex;
+
 use jobhost_queue::{Channel, Clock, ManualClock, NewJob, OpenOptions, ReserveOptions, Token, open};
 
 use super::*;
 use crate::config::{Config, Request, load};
 use crate::registry::Wanted;
+use crate::worker::events::Listener;
+use crate::worker::faulty::{Fault, Faulty};
 
 const NOW: u64 = 1_795_000_000_000;
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store in a folder of its own, and the configuration to run its jobs.
 struct Stage {
     _folder: tempfile::TempDir,
     config: Config,
-    store: Arc<dyn Store>,
+    store: Arc<Faulty>,
     clock: ManualClock,
+    heard: Arc<Heard>,
+}
+
+/// All events so far.
+#[derive(Default)]
+struct Heard(Mutex<Vec<Event>>, Notify);
+
+impl Listener for Heard {
+    fn hear(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+        self.1.notify_one();
+    }
+}
+
+impl Heard {
+    fn count(&self, which: fn(&Event) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|event| which(event)).count()
+    }
+
+    async fn wait_for(&self, which: fn(&Event) -> bool, times: usize) {
+        let heard = async {
+            while self.count(which) < times {
+                self.1.notified().await;
+            }
+        };
+        timeout(PATIENCE, heard).await.unwrap();
+    }
 }
 
 impl Stage {
@@ -25,7 +59,8 @@ impl Stage {
         let clock = ManualClock::at(NOW);
         let options = OpenOptions { clock: Clock::Manual(clock.clone()), ..OpenOptions::default() };
         let store = open(&config.store, options).await.unwrap();
-        Self { _folder: folder, config, store, clock }
+        let store = Arc::new(Faulty::new(store));
+        Self { _folder: folder, config, store, clock, heard: Arc::default() }
     }
 
     fn channel(&self) -> &Channel {
@@ -40,10 +75,10 @@ impl Stage {
         let registry = Registry::load(&self.config, None, Wanted::All).await.unwrap();
         let registry = Arc::new(ArcSwap::from_pointee(registry));
         Worker {
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
-            events: Events::default(),
+            events: Events::to(vec![self.heard.clone()]),
             queues: vec!["q".into()],
             concurrency: 2,
             grace: Duration::from_secs(1),
@@ -58,6 +93,30 @@ impl Stage {
         let counts = self.store.counts(self.channel()).await.unwrap();
         (counts.delayed, counts.failed)
     }
+
+    /// Begins to listen; ends when it does, or is told to by the sender.
+    async fn listen(&self) -> (watch::Sender<bool>, tokio::task::JoinHandle<Result<(), WorkerError>>) {
+        let (stop, told) = watch::channel(false);
+        (stop, tokio::spawn(self.worker().await.run(Until::Told, told)))
+    }
+
+    /// Lets time pass with a sweep every two seconds, as workers do.
+    async fn live(&self, time: Duration) {
+        for _ in 0..time.as_secs() / 2 {
+            self.clock.advance(Duration::from_secs(2));
+            self.store.sweep(self.channel()).await.unwrap();
+        }
+    }
+
+    async fn reserve(&self) -> Vec<Reserved> {
+        let options = ReserveOptions { limit: 1, suspects: true, worker: String::new() };
+        self.store.reserve(self.channel(), Token::random(), &options).await.unwrap().jobs
+    }
+}
+
+/// What the worker said at its end, which has to come.
+async fn end_of(working: tokio::task::JoinHandle<Result<(), WorkerError>>) -> String {
+    timeout(PATIENCE, working).await.expect("the worker should have ended").unwrap().unwrap_err().to_string()
 }
 
 #[tokio::test]
@@ -79,7 +138,8 @@ async fn a_panic_gives_back_the_slot_and_the_lease() {
     let options = ReserveOptions { limit: 1, suspects: true, worker: String::new() };
     let reservation = stage.store.reserve(stage.channel(), Token::random(), &options).await.unwrap();
     let worker = stage.worker().await;
-    let (settler, _serving) = Settler::new(Arc::clone(&stage.store), Outage::new(Events::default()));
+    let unusable = Unusable::new(Arc::default());
+    let (settler, _serving) = Settler::new(stage.store.clone(), Outage::new(Events::default()), unusable);
     let shared = Arc::new(Shared {
         store: worker.store,
         registry: worker.registry,
@@ -102,4 +162,100 @@ async fn a_panic_gives_back_the_slot_and_the_lease() {
     assert!(panicked.await.is_err());
     assert_eq!((shared.leases.len(), slots.available_permits()), (0, 1));
     timeout(Duration::from_secs(10), shared.bell.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_sweep_or_its_watch_has_panicked() {
+    for (verb, duty) in [("sweep", "its sweeping of queue `q`"), ("wait", "its watch on queue `q`")] {
+        let stage = Stage::new("").await;
+        stage.store.breaks(verb, Fault::Panics);
+        let (_stop, working) = stage.listen().await;
+        let said = end_of(working).await;
+        assert!(said.contains(duty) && said.contains(&format!("planned in {verb}")), "{said}");
+        assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopped { .. })), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_settling_has_panicked_and_its_job_is_a_suspect_then() {
+    let stage = Stage::new("").await;
+    stage.store.breaks("settle", Fault::Panics);
+    stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    let (_stop, working) = stage.listen().await;
+    let said = end_of(working).await;
+    assert!(said.contains("its settling of jobs") && said.contains("planned in settle"), "{said}");
+    assert_eq!(stage.store.counts(stage.channel()).await.unwrap().reserved, 1, "left to its lease");
+    stage.live(Duration::from_mins(1)).await;
+    let again = stage.reserve().await;
+    assert_eq!((again[0].attempt, again[0].crashes), (1, 1));
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_keeping_of_leases_has_panicked_be_it_while_it_stops() {
+    for stops in [false, true] {
+        let stage = Stage::new("").await;
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+        stage.store.breaks("settle", Fault::Hangs);
+        stage.store.breaks("extend", Fault::Panics);
+        let (stop, working) = stage.listen().await;
+        stage.store.called("settle", 1).await;
+        stop.send(stops).unwrap();
+        stage.store.called("extend", 1).await;
+        stage.store.mend("settle");
+        let said = end_of(working).await;
+        assert!(said.contains("its keeping of leases") && said.contains("planned in extend"), "{said}");
+        assert_eq!(stage.store.counts(stage.channel()).await.unwrap().failed, 1, "its end was still stored");
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_end_cannot_be_stored_does_not_run_again_and_holds_up_its_queue_until_it_can() {
+    let stage = Stage::new("").await;
+    stage.store.breaks("settle", Fault::Corrupt);
+    for _ in 0..5 {
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    }
+    let (stop, working) = stage.listen().await;
+    // In one batch, then each alone, and once more after a while.
+    stage.store.called("settle", 5).await;
+    let started = |event: &Event| matches!(event, Event::Started(_));
+    assert_eq!(stage.heard.count(started), 2, "as many as there are slots");
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::Lost(_))), 0);
+    assert_eq!(stage.store.counts(stage.channel()).await.unwrap().reserved, 2);
+    stage.store.mend("settle");
+    stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 5).await;
+    assert_eq!(stage.heard.count(started), 5, "each once");
+    stop.send(true).unwrap();
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn run_ends_with_an_error_when_the_end_of_a_job_cannot_be_stored() {
+    let stage = Stage::new("").await;
+    stage.store.breaks("settle", Fault::Corrupt);
+    stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    let (_stop, told) = watch::channel(false);
+    let running = tokio::spawn(stage.worker().await.run(Until::Empty, told));
+    let said = end_of(running).await;
+    for part in ["queue `q` is not served", "job 1", "planned; delete it"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_a_look_at_the_queue_reclaims_are_told_as_those_of_a_sweep() {
+    let stage = Stage::new("").await;
+    stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+    stage.live(Duration::from_secs(20)).await;
+    let dead = stage.reserve().await.remove(0).lease.id;
+    stage.live(Duration::from_secs(8)).await;
+    stage.clock.advance(Duration::from_secs(4));
+    stage.store.breaks("sweep", Fault::Hangs);
+    assert_eq!(stage.run().await, (0, 1));
+    let events = stage.heard.0.lock().unwrap();
+    let reclaimed = events.iter().find_map(|event| match event {
+        Event::Reclaimed { queue, ids } => Some((queue.as_str(), ids.clone())),
+        _ => None,
+    });
+    assert_eq!(reclaimed, Some(("q", vec![dead])));
 }

@@ -3,15 +3,10 @@
 -- ARGV: now or '', token.
 -- Returns: how many, as text; the same again for the same token.
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
-local bad = bad_type(k)
-if bad then
-  return corrupt(bad)
+local over = answered(k, token)
+if over then
+  return over
 end
-local before = receipt(k, token)
-if before then
-  return before
-end
-notice_clear(k)
 local jobs = redis.call('HLEN', k.messages)
 -- UNLINK: the memory is freed outside of the script.
 redis.call('UNLINK', k.messages, k.waiting, k.delayed, k.reserved, k.attempts, k.jobs,

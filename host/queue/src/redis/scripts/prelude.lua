@@ -89,6 +89,20 @@ local function keep_receipt(k, token, result, now)
   redis.call('ZADD', k.receipts_at, text(now), token)
 end
 
+-- The head of a verb that is about one channel: what it is answered where that
+-- cannot be used, or where the call is a repeat; nil where there is work to do.
+local function answered(k, token)
+  local bad = bad_type(k)
+  if bad then
+    return corrupt(bad)
+  end
+  local before = receipt(k, token)
+  if before then
+    return before
+  end
+  notice_clear(k)
+end
+
 -- A lease record: `token score reserved_at stopping ttr worker`.
 local function read_lease(record)
   local token, score, at, stopping, ttr, worker =

@@ -3,15 +3,10 @@
 -- ARGV: now or '', token, id.
 -- Returns: `1` or `0` (it was not there); the same again for the same token.
 local k, now, token, id = channel(1), clock(ARGV[1]), ARGV[2], ARGV[3]
-local bad = bad_type(k)
-if bad then
-  return corrupt(bad)
+local over = answered(k, token)
+if over then
+  return over
 end
-local before = receipt(k, token)
-if before then
-  return before
-end
-notice_clear(k)
 if redis.call('HEXISTS', k.messages, id) == 0 then
   return '0'
 end

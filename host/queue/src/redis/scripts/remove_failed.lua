@@ -3,15 +3,10 @@
 -- ARGV: now or '', token, `ids` and ids; or `older` and milliseconds.
 -- Returns: 1 or 0 for each id, as one line; or how many were dropped, at most a chunk. The same again for the same token.
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
-local bad = bad_type(k)
-if bad then
-  return corrupt(bad)
+local over = answered(k, token)
+if over then
+  return over
 end
-local before = receipt(k, token)
-if before then
-  return before
-end
-notice_clear(k)
 local results, dropped = {}, 0
 if ARGV[3] == 'ids' then
   for at = 4, #ARGV do

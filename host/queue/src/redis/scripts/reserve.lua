@@ -1,7 +1,7 @@
 -- reserve: takes jobs for one attempt each, under leases.
 -- KEYS: a channel.
 -- ARGV: now or '', token, limit, whether a suspect may be taken (0 or 1), worker.
--- Returns: whether jobs are waiting (0 or 1), milliseconds until the next is due or -1, then for each job
+-- Returns: whether jobs are waiting (0 or 1), milliseconds until the next is due or -1, the ids reclaimed, then for each job
 -- {id, message, attempt, crashes, record of the job (JSON), reserved_at, ready_at, first_reserved_at}. The same
 -- jobs again for the same token, without those whose lease is lost since.
 local MAX_BYTES = 16777216 -- of messages in a reply; what is over comes with the next
@@ -109,7 +109,7 @@ local function take_again(id)
     kept.lease.at)
 end
 
-local jobs, aside, bytes, locked = {}, {}, 0, 0
+local jobs, aside, bytes, locked, reclaimed = {}, {}, 0, 0, {}
 
 -- The ids taken, as `first last` of those that follow each other.
 local function ranges()
@@ -167,7 +167,7 @@ else
   if locked == 0 then
     move_due()
   end
-  reclaim(k, now)
+  reclaimed = reclaim(k, now)
   local looks = limit + CHUNK
   while #jobs < limit and looks > 0 and bytes < MAX_BYTES do
     local id = redis.call('RPOP', k.waiting)
@@ -202,7 +202,7 @@ local function next_due()
   return math.max(locked, math.ceil(tonumber(due) * 1000 - now))
 end
 
-local reply = { redis.call('LLEN', k.waiting) > 0 and 1 or 0, next_due() }
+local reply = { redis.call('LLEN', k.waiting) > 0 and 1 or 0, next_due(), reclaimed }
 for _, job in ipairs(jobs) do
   reply[#reply + 1] = job
 end

@@ -3,15 +3,10 @@
 -- ARGV: now or '', token, ids.
 -- Returns: for each the id it has now, or `-` where it is not in the failed set, as one line; the same again for the same token.
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
-local bad = bad_type(k)
-if bad then
-  return corrupt(bad)
+local over = answered(k, token)
+if over then
+  return over
 end
-local before = receipt(k, token)
-if before then
-  return before
-end
-notice_clear(k)
 
 local function retry(id)
   local field, epoch = failed_field(k, id)

@@ -1,4 +1,5 @@
-//! Every hook, and nothing else. The payload's `answer` says what each of them answers.
+//! Every hook, and nothing else. The payload's `answer` says what each of them answers, and `loop` which of them never
+//! does.
 
 use guest::types::{AttemptReport, FailureCause, Job, JobDraft, RetryDecision};
 
@@ -31,6 +32,7 @@ struct Hooks;
 
 impl before_push::Guest for Hooks {
     fn before_push(draft: JobDraft) -> Result<PushDecision, String> {
+        loop_if(&draft.payload, "before-push");
         match guest::member(&draft.payload, "answer").as_str() {
             "replace" => {
                 let payload = "{\"replaced\":true}".to_owned();
@@ -61,13 +63,11 @@ impl before_push::Guest for Hooks {
 
 impl before_exec::Guest for Hooks {
     fn before_exec(job: Job) -> Result<ExecDecision, String> {
+        loop_if(&job.payload, "before-exec");
         match guest::text(&job, "answer").as_str() {
             "skip" => Ok(ExecDecision::Skip("seen before".to_owned())),
             "postpone" => Ok(ExecDecision::Postpone(2_000)),
             "fail" => Ok(ExecDecision::Fail(guest::failure("35020", "not today"))),
-            "loop" => loop {
-                std::hint::black_box(());
-            },
             "broken" => Err("the hook is broken".to_owned()),
             _ => Ok(ExecDecision::Proceed),
         }
@@ -76,6 +76,7 @@ impl before_exec::Guest for Hooks {
 
 impl after_exec::Guest for Hooks {
     fn after_exec(job: Job, output: String, report: AttemptReport) -> Result<(), String> {
+        loop_if(&job.payload, "after-exec");
         let told = format!("{output} {} {}", report.peak_memory, report.plugin_digest);
         guest::context::log(guest::context::Level::Info, &told);
         let queue = guest::text(&job, "queue");
@@ -91,12 +92,29 @@ impl after_error::Guest for Hooks {
         decision: RetryDecision,
         _report: AttemptReport,
     ) -> Result<RetryDecision, String> {
+        loop_if(&job.payload, "after-error");
         match (guest::text(&job, "answer").as_str(), decision) {
             ("trap", _) => panic!("the hook is broken"),
+            ("hang", _) => loop {
+                std::hint::black_box(());
+            },
+            ("refuse", _) => {
+                let queue = guest::text(&job, "queue");
+                let pushed = guest::queue::push(&guest::draft(&queue, "Failed", ""));
+                Err(format!("the hook is broken: {pushed:?}"))
+            }
+            ("never", _) => Ok(RetryDecision::RetryAfter(u64::MAX)),
             ("retry", RetryDecision::GiveUp(_)) => Ok(RetryDecision::RetryAfter(250)),
             ("give-up", _) => Ok(RetryDecision::GiveUp(format!("{cause:?}"))),
             _ => Ok(RetryDecision::Unchanged),
         }
+    }
+}
+
+/// Never comes back if the payload wants it of this hook.
+fn loop_if(payload: &str, hook: &str) {
+    while guest::member(payload, "loop") == hook {
+        std::hint::black_box(());
     }
 }
 

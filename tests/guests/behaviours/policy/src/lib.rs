@@ -1,4 +1,5 @@
-//! Answers get-ttr and can-retry, as the payload tells it to; `loop` in place of an answer never comes back.
+//! Answers get-ttr and can-retry, as the payload tells it to; `loop` in place of an answer never comes back, `trap`
+//! traps. A job whose payload has a `fail` fails.
 
 use guest::types::{FailureCause, Job, JobDraft, JobError, RetryDecision};
 
@@ -16,7 +17,10 @@ struct Policy;
 
 impl exports::jobhost::plugin::handler::Guest for Policy {
     fn execute(job: Job) -> Result<String, JobError> {
-        Ok(job.payload)
+        match guest::text(&job, "fail").as_str() {
+            "" => Ok(job.payload),
+            message => Err(JobError::Temporary(guest::failure("503", message))),
+        }
     }
 }
 
@@ -43,7 +47,14 @@ impl exports::jobhost::plugin::retry_policy::Guest for Policy {
                 )
                 .into(),
             ),
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "trap" => panic!("can-retry is broken"),
             "retry" => RetryDecision::Retry,
+            "loop" => loop {
+                std::hint::black_box(());
+            },
             "" => RetryDecision::GiveUp(format!("{cause:?}")),
             milliseconds => milliseconds
                 .parse()

@@ -6,6 +6,8 @@ use guest::context::{Level, log};
 
 guest::handler!(|_| {
     log(Level::Info, "begun");
+    // The host tells of it when the attempt has ended.
+    eprintln!("it slept");
     std::thread::sleep(Duration::from_secs(1_000_000));
     Ok(String::new())
 });

@@ -1,0 +1,67 @@
+//! What the program is measured by: how late an attempt is ended, how soon a dead worker's jobs run again, what a
+//! greedy job costs its neighbours. Each measurement runs the real program and returns [`Figure`]s; those with a goal
+//! say whether it is reached. How to read them is told in CONTRIBUTING.md.
+
+mod burners;
+mod conditions;
+mod duplicates;
+mod figure;
+mod lateness;
+mod neighbours;
+mod recovery;
+mod stream;
+
+pub use conditions::{Conditions, load_average};
+pub use figure::{Figure, Goal, Unit};
+
+use crate::workplace::Workplace;
+
+/// One thing that can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measurement {
+    /// How long after its time to run an attempt ends.
+    Lateness,
+    /// How long a killed worker's jobs wait for their next start.
+    Recovery,
+    /// How many executions are repeated for each killed worker.
+    Duplicates,
+    /// What one greedy job costs the others in the same worker.
+    Neighbours,
+}
+
+impl Measurement {
+    /// All of them, in the order in which they are run.
+    pub const ALL: [Self; 4] = [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours];
+
+    /// As the command line calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lateness => "lateness",
+            Self::Recovery => "recovery",
+            Self::Duplicates => "duplicates",
+            Self::Neighbours => "neighbours",
+        }
+    }
+
+    /// Measures. A harness that cannot go on panics.
+    #[track_caller]
+    pub fn run(self) -> Vec<Figure> {
+        match self {
+            Self::Lateness => lateness::run(),
+            Self::Recovery => recovery::run(),
+            Self::Duplicates => duplicates::run(),
+            Self::Neighbours => neighbours::run(),
+        }
+    }
+}
+
+/// A place for each store, with its name.
+fn both_stores() -> [(&'static str, Workplace); 2] {
+    [("SQLite", Workplace::sqlite()), ("Redis", Workplace::redis())]
+}
+
+/// Stores jobs, a line each, in one call.
+#[track_caller]
+fn push_lines(place: &Workplace, queue: &str, lines: String) {
+    place.jobhost(&["push", "--queue", queue, "--batch", "-"]).stdin(lines).run().success();
+}
