@@ -13,7 +13,7 @@ use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::swap::Swap;
 use crate::worker::events::Events;
-use crate::worker::run::Worker;
+use crate::worker::run::{Served, Worker};
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +61,10 @@ impl Host {
     }
 
     /// What keeps the plugins in force in step with their files; `request` says how the configuration was read.
-    pub fn swap(&self, request: Request, events: Events) -> Swap {
+    pub fn swap(&self, request: Request, queues: Served, events: Events) -> Swap {
         Swap {
             request,
+            queues,
             config: self.config.clone(),
             engine: self.engine.clone(),
             registry: Arc::clone(&self.registry),
@@ -72,7 +73,7 @@ impl Host {
     }
 
     /// A worker for these queues.
-    pub fn worker(&self, queues: Vec<String>, events: Events) -> Worker {
+    pub fn worker(&self, queues: Served, events: Events) -> Worker {
         Worker {
             store: Arc::clone(&self.store),
             registry: Arc::clone(&self.registry),

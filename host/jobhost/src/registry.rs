@@ -64,7 +64,7 @@ impl Registry {
             let before = from.plugin(&plugin.name)?;
             let settings = |of: &PluginConfig| (of.path.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
             let version = self.plugin(&plugin.name).filter(|_| settings(before) == settings(plugin))?;
-            let found = inspect(&plugin.path).ok()?;
+            let found = inspect(&plugin.path, plugin.limits.component_bytes).ok()?;
             (found.digest == version.digest()).then(|| version.clone())
         };
         let mut problems = Vec::new();
@@ -101,6 +101,13 @@ impl Registry {
     /// A configured queue.
     pub fn queue(&self, name: &str) -> Option<&Arc<QueueInForce>> {
         self.queues.get(name)
+    }
+
+    /// All configured queues, by name.
+    pub fn queues(&self) -> Vec<&Arc<QueueInForce>> {
+        let mut queues: Vec<_> = self.queues.values().collect();
+        queues.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+        queues
     }
 
     /// All plugins in force.
@@ -187,9 +194,8 @@ pub fn load_one(
 ) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
     let (engine, plugin) = (engine.clone(), plugin.clone());
     let place = plugin.place.clone();
-    let loading = tokio::task::spawn_blocking(move || {
-        Plugin::load(&engine, &plugin.name, &plugin.path, settings_of(&plugin))
-    });
+    let loading =
+        tokio::task::spawn_blocking(move || Plugin::load(&engine, &plugin.name, &plugin.path, settings_of(&plugin)));
     async move {
         let version = match loading.await {
             Ok(Ok(version)) => version,

@@ -207,6 +207,9 @@ fn what_a_running_worker_cannot_change_is_named_on_sighup() {
     worker.signal(Signal::SIGHUP);
     let refusal = worker.wait_for("reload-refused");
     let reason = refusal["reason"].as_str().unwrap();
-    assert!(reason.contains("concurrency") && reason.contains("shutdown-grace") && reason.contains("restart"), "{reason}");
+    assert!(
+        reason.contains("concurrency") && reason.contains("shutdown-grace") && reason.contains("restart"),
+        "{reason}"
+    );
     worker.stop();
 }

@@ -15,7 +15,7 @@ use crate::config::load;
 use crate::exit::{CliError, Exit};
 use crate::host::Host;
 use crate::worker::events::Events;
-use crate::worker::run::{Until, Worker};
+use crate::worker::run::{Served, Until, Worker};
 
 /// How long the reader of stdout has for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(5);
@@ -34,8 +34,9 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     let mut signals = Signals::listen()?;
     let request = request_to_run(global, &args.plugins, args.concurrency);
     let config = load(&request)?;
-    let queues: Vec<String> =
-        ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
+    let named: Vec<_> = ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
+    let several = named.len() > 1;
+    let queues = if args.queues.is_empty() { Served::All } else { Served::Named(named) };
     let host = tokio::select! {
         opened = Host::open(config) => opened?,
         _ = signals.next() => return Ok(Exit::Success),
@@ -45,13 +46,13 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
             "no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml"
         );
     }
-    let (console, printed) = Console::new(Output::new(global), queues.len() > 1)?;
+    let (console, printed) = Console::new(Output::new(global), several)?;
     let events = Events::to(vec![Arc::new(console)]);
     // `run` is over before it would be worth it.
     let swapping = (until == Until::Told).then(|| {
         let (ask, asked) = mpsc::channel(1);
         signals.reload = Some(ask);
-        tokio::spawn(host.swap(request, events.clone()).run(asked))
+        tokio::spawn(host.swap(request, queues.clone(), events.clone()).run(asked))
     });
     let ended = until_stopped(host.worker(queues, events), until, &mut signals).await;
     if let Some(swapping) = swapping {

@@ -14,9 +14,10 @@ use jobhost_runtime::{Engine, inspect};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::{Config, ConfigError, PluginConfig, Problem, Request, load};
+use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, load};
 use crate::registry::{Registry, load_one};
 use crate::worker::events::{Event, Events};
+use crate::worker::run::Served;
 use files::{Seen, stamp};
 use watch::Watch;
 
@@ -24,6 +25,8 @@ use watch::Watch;
 pub struct Swap {
     /// Says how the configuration is read again.
     pub request: Request,
+    /// The queues that the worker serves.
+    pub queues: Served,
     /// The configuration in force.
     pub config: Config,
     /// Compiles new versions.
@@ -82,8 +85,8 @@ impl Swap {
         let registry = self.registry.load_full();
         let in_force = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
         // Cheaper than to compile it. What is wrong with the file is told by who loads it.
-        let path = plugin.path.clone();
-        let found = spawn_blocking(move || inspect(&path)).await;
+        let (path, most) = (plugin.path.clone(), plugin.limits.component_bytes);
+        let found = spawn_blocking(move || inspect(&path, most)).await;
         if let Ok(Ok(found)) = found
             && found.digest == in_force
         {
@@ -103,7 +106,12 @@ impl Swap {
     fn refuse(&self, plugin: &PluginConfig, reason: &str) {
         let registry = self.registry.load();
         let stays = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
-        tracing::error!(plugin = plugin.name, reason, stays, "the plugin's file cannot be used; the version in force stays");
+        tracing::error!(
+            plugin = plugin.name,
+            reason,
+            stays,
+            "the plugin's file cannot be used; the version in force stays"
+        );
         self.events.tell(&Event::SwapRefused { plugin: plugin.name.clone(), stays, reason: reason.to_owned() });
     }
 
@@ -111,7 +119,8 @@ impl Swap {
     async fn reload(&mut self) {
         match self.reconfigured().await {
             Ok((config, registry)) => {
-                let queues = config.queues.iter().map(|queue| queue.name.clone()).collect();
+                let names = config.queues.iter().map(|queue| queue.name.clone());
+                let queues = names.filter(|name| self.queues.includes(name)).collect();
                 self.config = config;
                 self.registry.store(Arc::new(registry));
                 self.events.tell(&Event::Reloaded { queues });
@@ -126,7 +135,13 @@ impl Swap {
 
     async fn reconfigured(&self) -> Result<(Config, Registry), ConfigError> {
         let config = load(&self.request)?;
-        let problems = needs_a_restart(&self.config, &config);
+        let mut problems = needs_a_restart(&self.config, &config);
+        if let Served::Named(names) = &self.queues {
+            problems.extend(names.iter().filter(|name| config.queue(name).is_none()).map(|name| Problem {
+                place: Place::option(&format!("--queue {name}")),
+                message: "is not defined any more; define it, or restart the worker without it".to_owned(),
+            }));
+        }
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
@@ -146,7 +161,7 @@ fn needs_a_restart(from: &Config, to: &Config) -> Vec<Problem> {
     let changed = changed.into_iter().filter(|(_, changed)| *changed);
     changed
         .map(|(key, _)| Problem {
-            place: crate::config::Place::option(key),
+            place: Place::option(key),
             message: "cannot change while the worker runs; restart it for that".to_owned(),
         })
         .collect()
