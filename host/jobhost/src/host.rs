@@ -9,12 +9,15 @@ use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
 use jobhost_runtime::{Allocation, Cache, Compiler, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{CacheFolder, Compile, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig};
+use crate::config::{
+    CacheFolder, Compile, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig, Request,
+};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
+use crate::swap::Swap;
 use crate::worker::events::Events;
 use crate::worker::outage::Outage;
-use crate::worker::run::{Until, Worker};
+use crate::worker::run::{Served, Until, Worker};
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,8 @@ pub struct Host {
     pub store: Arc<dyn Store>,
     /// What is in force.
     pub registry: Arc<ArcSwap<Registry>>,
+    /// What runs it.
+    pub engine: Engine,
 }
 
 impl Host {
@@ -61,11 +66,23 @@ impl Host {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)) })
+        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)), engine })
+    }
+
+    /// What keeps the plugins in force in step with their files; `request` says how the configuration was read.
+    pub fn swap(&self, request: Request, queues: Served, events: Events) -> Swap {
+        Swap {
+            request,
+            queues,
+            config: self.config.clone(),
+            engine: self.engine.clone(),
+            registry: Arc::clone(&self.registry),
+            events,
+        }
     }
 
     /// A worker for these queues.
-    pub fn worker(&self, queues: Vec<String>, events: Events) -> Worker {
+    pub fn worker(&self, queues: Served, events: Events) -> Worker {
         Worker {
             store: Arc::clone(&self.store),
             registry: Arc::clone(&self.registry),

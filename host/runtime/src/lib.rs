@@ -57,7 +57,7 @@ pub use invoke::Call;
 pub use limits::Limits;
 pub use load_error::{LoadError, Problem};
 pub use needs::{Need, needs};
-pub use origin::{Pin, Signed, Signer};
+pub use origin::{Pin, Signed, Signer, signature_path};
 pub use outcome::{Fault, Finished, Outcome, Usage};
 pub use plugin::{Plugin, PluginSettings};
 pub use source::Source;

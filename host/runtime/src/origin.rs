@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minisign_verify::{Error, PublicKey, Signature};
 
@@ -100,7 +100,7 @@ pub(crate) fn check(source: &Source, pin: &Pin) -> Result<(), Problem> {
 
 fn verify(source: &Source, signer: &Signer) -> Result<Signed, Problem> {
     let (signature, found) = read(source)?;
-    let refused = |why: String| Problem::Signature { file: signature_path(source), why };
+    let refused = |why: String| Problem::Signature { file: signature_path(source.path()), why };
     signer.key.verify(source.bytes(), &signature, true).map_err(|error| {
         refused(match error {
             Error::UnexpectedKeyId => {
@@ -117,7 +117,7 @@ fn verify(source: &Source, signer: &Signer) -> Result<Signed, Problem> {
 
 /// The signature and the id of its key.
 fn read(source: &Source) -> Result<(Signature, String), Problem> {
-    let file = signature_path(source);
+    let file = signature_path(source.path());
     let refused = |why: String| Problem::Signature { file: file.clone(), why };
     let bytes = source::read_file(&file, SIGNATURE).map_err(|problem| match problem {
         Problem::Missing => refused("no such file; sign the plugin with `minisign -Sm FILE`".to_owned()),
@@ -134,8 +134,9 @@ fn signed(signature: &Signature, key_id: String, verified: bool) -> Signed {
     Signed { key_id, trusted_comment: shown(signature.trusted_comment(), COMMENT), verified }
 }
 
-fn signature_path(source: &Source) -> PathBuf {
-    let mut path = OsString::from(source.path());
+/// Where the signature of the plugin at `path` is looked for: `X.wasm.minisig` for `X.wasm`.
+pub fn signature_path(path: &Path) -> PathBuf {
+    let mut path = OsString::from(path);
     path.push(".minisig");
     path.into()
 }

@@ -47,4 +47,5 @@ mod running;
 mod settings;
 mod stores;
 mod story;
+mod swapping;
 mod yii2;

@@ -104,8 +104,12 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
 /// The configuration for running jobs: plugin files and granted folders must
 /// be there.
 pub fn load_to_run(global: &GlobalArgs, plugins: &[PathBuf], concurrency: Option<u32>) -> Result<Config, CliError> {
-    let request = Request { plugins: plugins.to_vec(), concurrency, check_paths: true, ..request(global) };
-    Ok(load(&request)?)
+    Ok(load(&request_to_run(global, plugins, concurrency))?)
+}
+
+/// What [`load_to_run`] reads.
+fn request_to_run(global: &GlobalArgs, plugins: &[PathBuf], concurrency: Option<u32>) -> Request {
+    Request { plugins: plugins.to_vec(), concurrency, check_paths: true, ..request(global) }
 }
 
 /// The configuration for everything else.

@@ -15,14 +15,14 @@ use super::error::WorkerError;
 use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
 use super::lease::{Leases, bring_one, keep_leases};
+use super::line_up::LineUp;
 use super::outage::Outage;
 use super::settle::{LAST_SETTLEMENTS, Settler};
 use super::slot::{TakenSlot, claim, share};
-use super::sweep::sweep;
 use super::take::{Source, Suspects, Taken};
 use super::unusable::Unusable;
 use crate::push::Pusher;
-use crate::registry::Registry;
+use crate::registry::{QueueInForce, Registry};
 
 /// When a worker stops by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct Worker {
     pub pusher: Arc<Pusher>,
     /// Who listens.
     pub events: Events,
-    /// The queues to serve, by their configured names.
-    pub queues: Vec<String>,
+    /// The queues to serve.
+    pub queues: Served,
     /// Jobs at once, at least 1.
     pub concurrency: u32,
     /// How long running jobs may go on after the worker was told to stop.
@@ -54,12 +54,21 @@ pub struct Worker {
     pub identity: String,
 }
 
+/// The queues that a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// All that are configured, also those that come to be while it works.
+    All,
+    /// Those of these names that are configured.
+    Named(Vec<String>),
+}
+
 /// What the tasks of one run share.
 pub(super) struct Shared {
-    store: Arc<dyn Store>,
-    registry: Arc<ArcSwap<Registry>>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) registry: Arc<ArcSwap<Registry>>,
     pusher: Arc<Pusher>,
-    events: Events,
+    pub(super) events: Events,
     identity: String,
     pub(super) leases: Leases,
     settler: Settler,
@@ -94,15 +103,26 @@ impl Worker {
             suspects: Suspects::default(),
             bell,
         });
-        let mut sources = sources(&shared, &self.queues, &unusable);
         let (tell_stopping, stopping) = watch::channel(false);
-        let mut duties = duties(&shared, &sources, &outage, settling, stopping);
+        let mut duties = Duties::default();
+        duties.begin("its settling of jobs", settling);
+        let leases = keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping);
+        duties.begin("its keeping of leases", leases);
+        let mut line_up = LineUp::new(self.queues, unusable);
+        line_up.follow(&shared, &outage, &mut duties);
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
+        let slots = Arc::new(Semaphore::new(self.concurrency as usize));
         let (tell_takers, told) = watch::channel(false);
-        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until, &told), &mut attempts);
-        let (taken, mut broken) = until_broken(taking, &mut duties, stop, &tell_takers).await;
+        let (taken, mut broken) = loop {
+            let look = Look { shared: &shared, outage: &outage, slots: &slots, until, stop: &told };
+            let taking = take_jobs(look, self.concurrency, &mut line_up, &mut attempts);
+            match until_broken(taking, &mut duties, stop.clone(), &tell_takers).await {
+                (Ok(Why::Reconfigured), None) if !*told.borrow() => line_up.follow(&shared, &outage, &mut duties),
+                (taken, broken) => break (taken.map(|_| ()), broken),
+            }
+        };
         if *told.borrow() || taken.is_err() {
             // The death of a worker that is broken does count: a job that breaks each of them must not do so for ever.
             let grace = if broken.is_none() { self.grace } else { Duration::ZERO };
@@ -117,47 +137,15 @@ impl Worker {
     }
 }
 
-fn sources(shared: &Shared, queues: &[String], unusable: &Unusable) -> Vec<Source> {
-    let registry = shared.registry.load();
-    queues
-        .iter()
-        .filter_map(|name| registry.queue(name))
-        .map(|queue| Source::new(queue, shared.suspects.clone(), unusable.clone()))
-        .collect()
-}
-
-/// Begins all that a worker does beside its attempts.
-fn duties(
-    shared: &Arc<Shared>,
-    sources: &[Source],
-    outage: &Outage,
-    settling: impl Future<Output = ()> + Send + 'static,
-    stopping: watch::Receiver<bool>,
-) -> Duties {
-    let (store, events) = (&shared.store, &shared.events);
-    let mut duties = Duties::default();
-    duties.begin("its settling of jobs", settling);
-    let leases = keep_leases(shared.leases.clone(), Arc::clone(store), outage.clone(), stopping);
-    duties.begin("its keeping of leases", leases);
-    for source in sources {
-        let queue = &source.name;
-        let sweeping = sweep(Arc::clone(store), events.clone(), queue.clone(), source.channel().clone());
-        duties.begin(format!("its sweeping of queue `{queue}`"), sweeping);
-        let watching = source.watch(Arc::clone(store), Arc::clone(&shared.bell), outage.clone());
-        duties.begin(format!("its watch on queue `{queue}`"), watching);
-    }
-    duties
-}
-
 /// Takes jobs until that ends by itself, or because of `stop`, or because a
 /// duty is broken. The takers are told, not dropped: a reserve that is under
 /// way is never given up, its jobs would be nobody's.
 async fn until_broken(
-    taking: impl Future<Output = Result<(), WorkerError>>,
+    taking: impl Future<Output = Result<Why, WorkerError>>,
     duties: &mut Duties,
     mut stop: watch::Receiver<bool>,
     tell_takers: &watch::Sender<bool>,
-) -> (Result<(), WorkerError>, Option<WorkerError>) {
+) -> (Result<Why, WorkerError>, Option<WorkerError>) {
     let mut broken = None;
     tokio::pin!(taking);
     loop {
@@ -171,35 +159,46 @@ async fn until_broken(
     }
 }
 
+/// Why no more jobs are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// There is nothing more to do, or it was told to stop.
+    Over,
+    /// Another registry is in force: the queues may be others.
+    Reconfigured,
+}
+
 /// Fills free slots until there is nothing more to do, or `stop`.
 async fn take_jobs(
-    shared: &Arc<Shared>,
-    sources: &mut [Source],
-    outage: &Outage,
-    (concurrency, until, stop): (u32, Until, &watch::Receiver<bool>),
+    look: Look<'_>,
+    concurrency: u32,
+    line_up: &mut LineUp,
     attempts: &mut JoinSet<()>,
-) -> Result<(), WorkerError> {
-    let slots = Arc::new(Semaphore::new(concurrency as usize));
-    let mut stopped = stop.clone();
+) -> Result<Why, WorkerError> {
+    let mut stopped = look.stop.clone();
     loop {
         let slot = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-            slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
+            _ = stopped.wait_for(|stop| *stop) => return Ok(Why::Over),
+            slot = Arc::clone(look.slots).acquire_owned() => slot.ok(),
         };
+        if line_up.is_outdated(look.shared) {
+            return Ok(Why::Reconfigured);
+        }
         // What runs now may push more; what has ended has already done so.
-        let running = slots.available_permits() + 1 < concurrency as usize;
+        let running = look.slots.available_permits() + 1 < concurrency as usize;
         while attempts.try_join_next().is_some() {}
-        sources.rotate_left(1.min(sources.len()));
-        let look = Look { shared, outage, slots: &slots, until, stop };
+        let sources = &mut line_up.sources;
+        let first = 1.min(sources.len());
+        sources.rotate_left(first);
         let taken = look_at_all(look, sources, slot, attempts).await?;
         if taken == 0 {
-            if until == Until::Empty && !running {
-                return Ok(());
+            if look.until == Until::Empty && !running {
+                return Ok(Why::Over);
             }
             tokio::select! {
-                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-                () = wait_for_work(shared, sources, until) => {}
+                _ = stopped.wait_for(|stop| *stop) => return Ok(Why::Over),
+                () = wait_for_work(look.shared, sources, look.until) => {}
             }
         }
     }
@@ -221,7 +220,7 @@ async fn look_at_all(
         if look.until == Until::Empty
             && let Some(reason) = source.unusable()
         {
-            return Err(WorkerError::Queue { queue: source.name.clone(), reason });
+            return Err(WorkerError::Queue { queue: source.name().to_owned(), reason });
         }
         if !source.is_ready() && look.until == Until::Told {
             continue;
@@ -239,19 +238,19 @@ async fn look_at_all(
                 Err(error) if look.until == Until::Empty => return Err(error.into()),
                 Err(error) => {
                     if source.is_news(&error) {
-                        tracing::error!(queue = source.name, %error, "no jobs can be taken from this queue");
+                        tracing::error!(queue = source.name(), %error, "no jobs can be taken from this queue");
                     }
                     Taken::default()
                 }
             };
         if !reclaimed.is_empty() {
-            shared.events.tell(&Event::Reclaimed { queue: source.name.clone(), ids: reclaimed });
+            shared.events.tell(&Event::Reclaimed { queue: source.name().to_owned(), ids: reclaimed });
         }
         taken += jobs.len();
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
                 let slot = TakenSlot::new(Arc::clone(shared), &reserved, slot);
-                attempts.spawn(attempt(slot, source.name.clone(), reserved));
+                attempts.spawn(attempt(slot, Arc::clone(&source.queue), reserved));
             }
         }
         in_hand = slots.pop();
@@ -282,10 +281,11 @@ async fn wait_for_work(shared: &Shared, sources: &[Source], until: Until) {
 }
 
 /// One job in its slot, from here to its settlement.
-async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
+async fn attempt(taken: TakenSlot, queue: Arc<QueueInForce>, reserved: Reserved) {
     let (shared, holding) = (&taken.shared, &taken.holding);
     let registry = shared.registry.load_full();
-    let Some(queue) = registry.queue(&queue).cloned() else { return };
+    // It may just have been taken out of the configuration.
+    let queue = registry.queue(&queue.config.name).cloned().unwrap_or(queue);
     let scope = AttemptScope {
         pusher: Arc::clone(&shared.pusher),
         store: Arc::clone(&shared.store),

@@ -61,7 +61,7 @@ async fn examine(config: &Config) -> Result<(Vec<(PluginConfig, Report)>, Vec<Pr
             });
             let (mut report, found) = examined.await.map_err(|panic| CliError::Bug(panic.to_string()))?;
             report.add = grants_to_add(plugin, &report);
-            loaded.extend(found.map(|found| (plugin.clone(), found)));
+            loaded.extend(found);
             reports.push((plugin.clone(), report));
         }
     }

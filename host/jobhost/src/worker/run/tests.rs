@@ -79,7 +79,7 @@ impl Stage {
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
             events: Events::to(vec![self.heard.clone()]),
-            queues: vec!["q".into()],
+            queues: Served::All,
             concurrency: 2,
             grace: Duration::from_secs(1),
             identity: "here:1".into(),
