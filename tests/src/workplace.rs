@@ -155,6 +155,8 @@ impl Workplace {
         for variable in ["JOBHOST_CONFIG", "JOBHOST_STORE", "RUST_LOG", "NO_COLOR", "RUST_BACKTRACE"] {
             command.env_remove(variable);
         }
+        // Not that of whoever runs the tests. Shared, so that each guest is compiled once.
+        command.env("XDG_CACHE_HOME", artifacts::repository().join("target/test-cache"));
         Invocation::new(command)
     }
 

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jobhost_queue::{Channel, FollowUp, JobId, NewJob, Progress, Pushed, Store, StoreError, Token};
-use jobhost_runtime::CallHost;
+use jobhost_queue::{
+    Bucket, Change, Changed, Channel, Entry, FollowUp, JobId, NewJob, Progress, Pushed, Quota, Store, StoreError, Token,
+};
 use jobhost_runtime::types::{JobDraft, Level, PushError};
+use jobhost_runtime::{BucketChange, BucketChanged, BucketValue, BucketValues, Buckets, CallHost};
 
 use crate::push::Pusher;
 use crate::worker::Holding;
@@ -80,9 +82,55 @@ impl CallHost for AttemptCalls {
         self.holding.note_progress(Progress { done, total, note: note.to_owned(), at: 0 });
     }
 
+    fn buckets(&self) -> Result<&dyn Buckets, &'static str> {
+        Ok(self)
+    }
+
     fn log(&self, level: Level, message: &str) {
         log_of_guest(&self.plugin, Some(self.holding.lease.id), level, message);
     }
+}
+
+/// On the job store. What is written is so at once, and only while the attempt holds its lease.
+#[async_trait]
+impl Buckets for AttemptCalls {
+    async fn values(&self, bucket: &str, keys: Vec<String>) -> Result<BucketValues, String> {
+        let found = self.store.values(&named(bucket)?, &keys).await.map_err(|error| error.to_string())?;
+        let value = |entry: Entry| BucketValue { value: entry.value, version: entry.version };
+        let entries = found.entries.into_iter().map(|entry| entry.map(value)).collect();
+        Ok(BucketValues { entries, version: found.version })
+    }
+
+    async fn keys(&self, bucket: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, String> {
+        self.store.keys(&named(bucket)?, after, limit).await.map_err(|error| error.to_string())
+    }
+
+    async fn change(&self, bucket: &str, most: (u64, u64), change: BucketChange) -> Result<BucketChanged, String> {
+        let change = match change {
+            BucketChange::Set(entries) => Change::Set(entries),
+            BucketChange::Delete(keys) => Change::Delete(keys),
+            BucketChange::Add { key, delta } => Change::Add { key, delta },
+            BucketChange::Swap { key, value, version } => Change::Swap { key, value, version },
+        };
+        let quota = Quota { keys: most.0, bytes: most.1 };
+        let changed = self.store.change(&named(bucket)?, &self.holding.lease, quota, &change).await;
+        Err(match changed.map_err(|error| error.to_string())? {
+            Changed::Yes => return Ok(BucketChanged::Done),
+            Changed::Sum(sum) => return Ok(BucketChanged::Sum(sum)),
+            Changed::Stale => return Ok(BucketChanged::Stale),
+            Changed::NotANumber => "what is at the key is no whole number of 64 bits, or the sum is none".to_owned(),
+            Changed::TooManyKeys => format!("the bucket `{bucket}` is full: it may have {} keys", quota.keys),
+            Changed::TooManyBytes => format!("the bucket `{bucket}` is full: it may have {} bytes", quota.bytes),
+            Changed::Lost => {
+                self.holding.interrupt.cancel();
+                "this attempt has lost its lease".to_owned()
+            }
+        })
+    }
+}
+
+fn named(bucket: &str) -> Result<Bucket, String> {
+    Bucket::new(bucket).map_err(|error| error.to_string())
 }
 
 /// A guest's log line, under the target `guest`.

@@ -1,19 +1,23 @@
 //! The composition root: from a configuration to a store, plugins in force and
 //! a worker. Each command takes from it what it needs, and no more is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jobhost_queue::envelope::same_name;
 use jobhost_queue::{OpenOptions, Store, StoreError, open};
-use jobhost_runtime::{Allocation, Engine, EngineError, EngineSettings, inspect};
+use jobhost_runtime::{Allocation, Cache, Compiler, Engine, EngineError, EngineSettings, inspect};
 
-use crate::config::{Config, ConfigError, Jobs, PluginConfig, Problem, QueueConfig};
+use crate::config::{
+    CacheFolder, Compile, Config, ConfigError, Jobs, Place, PluginConfig, Problem, QueueConfig, Request,
+};
 use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
+use crate::swap::Swap;
 use crate::worker::events::Events;
 use crate::worker::outage::Outage;
-use crate::worker::run::{Until, Worker};
+use crate::worker::run::{Served, Until, Worker};
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +47,8 @@ pub struct Host {
     pub store: Arc<dyn Store>,
     /// What is in force.
     pub registry: Arc<ArcSwap<Registry>>,
+    /// What runs it.
+    pub engine: Engine,
 }
 
 impl Host {
@@ -60,11 +66,23 @@ impl Host {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)) })
+        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)), engine })
+    }
+
+    /// What keeps the plugins in force in step with their files; `request` says how the configuration was read.
+    pub fn swap(&self, request: Request, queues: Served, events: Events) -> Swap {
+        Swap {
+            request,
+            queues,
+            config: self.config.clone(),
+            engine: self.engine.clone(),
+            registry: Arc::clone(&self.registry),
+            events,
+        }
     }
 
     /// A worker for these queues.
-    pub fn worker(&self, queues: Vec<String>, events: Events) -> Worker {
+    pub fn worker(&self, queues: Served, events: Events) -> Worker {
         Worker {
             store: Arc::clone(&self.store),
             registry: Arc::clone(&self.registry),
@@ -104,14 +122,50 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 }
 
 /// An engine with a slot for each job that may run, and as many for hooks.
-pub fn engine(config: &Config) -> Result<Engine, EngineError> {
+pub fn engine(config: &Config) -> Result<Engine, HostError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
-    let settings = EngineSettings { calls: config.concurrency, hook_calls: config.concurrency, memory, pooling: true };
+    let settings = EngineSettings {
+        calls: config.concurrency,
+        hook_calls: config.concurrency,
+        memory,
+        cache: cache(config)?,
+        compiler: Some(compiler(config.compile)),
+        ..EngineSettings::default()
+    };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {
         tracing::warn!(reason = why, "sandboxes are allocated one by one, which is slower");
     }
     Ok(engine)
+}
+
+/// This program again, as a child with limits.
+pub fn compiler(limits: Compile) -> Compiler {
+    // By this link it is the same program even if its file was replaced meanwhile.
+    let program = PathBuf::from("/proc/self/exe");
+    Compiler { program, arguments: vec!["compile-component".into()], memory: limits.memory, time: limits.time }
+}
+
+/// The folder of compiled code. One that is configured must be usable.
+fn cache(config: &Config) -> Result<Option<Cache>, ConfigError> {
+    match &config.cache {
+        CacheFolder::Off => Ok(None),
+        CacheFolder::At(folder) => match Cache::open(folder, config.cache_size) {
+            Ok(cache) => Ok(Some(cache)),
+            Err(why) => Err(ConfigError::one(Place::option("cache"), why)),
+        },
+        CacheFolder::Usual => Ok(usual_cache().and_then(|folder| {
+            let opened = Cache::open(&folder, config.cache_size);
+            opened.inspect_err(|why| tracing::warn!("{why}; until then plugins are compiled at each start")).ok()
+        })),
+    }
+}
+
+/// As the XDG base directory specification has it: relative paths do not count.
+fn usual_cache() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("jobhost"))
 }
 
 /// A pusher for jobs of these names into a queue from outside of any attempt.

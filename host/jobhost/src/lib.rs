@@ -8,6 +8,7 @@ pub mod exit;
 pub mod host;
 pub mod push;
 pub mod registry;
+pub mod swap;
 pub mod worker;
 
 mod calls;

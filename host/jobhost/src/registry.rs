@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jobhost_queue::Channel;
-use jobhost_runtime::{Engine, Exports, Plugin, PluginSettings};
+use jobhost_runtime::{Engine, Exports, LoadError, Plugin, PluginSettings, Source};
 
 use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
 
@@ -39,27 +39,65 @@ impl Registry {
     /// Loads the plugins that `wanted` names and puts them together; all
     /// problems at once. Compiles on blocking threads.
     pub async fn load(config: &Config, engine: Option<&Engine>, wanted: Wanted<'_>) -> Result<Self, Vec<Problem>> {
-        let mut loading = Vec::new();
+        let mut problems = Vec::new();
+        let mut plugins = Vec::new();
         if let Some(engine) = engine {
-            for plugin in config.plugins.iter().filter(|plugin| wanted.includes(plugin)) {
-                let (engine, plugin, settings) = (engine.clone(), plugin.clone(), settings_of(plugin));
-                loading.push(tokio::task::spawn_blocking(move || {
-                    let loaded = Plugin::load(&engine, &plugin.name, &plugin.path, settings);
-                    (plugin, loaded)
-                }));
+            let wanted: Vec<_> = config.plugins.iter().filter(|plugin| wanted.includes(plugin)).collect();
+            plugins = load_all(engine, &wanted, &mut problems).await;
+        }
+        let (registry, more) = Self::assemble(config, plugins);
+        problems.extend(more);
+        if problems.is_empty() { Ok(registry) } else { Err(problems) }
+    }
+
+    /// The same with one plugin's version replaced, or what speaks against it.
+    pub fn with(&self, config: &Config, version: Plugin) -> Result<Self, Vec<Problem>> {
+        let replaced = |plugin: &Plugin| if plugin.name() == version.name() { version.clone() } else { plugin.clone() };
+        let (registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
+        if problems.is_empty() { Ok(registry) } else { Err(problems) }
+    }
+
+    /// What another configuration makes of it: versions whose settings and files are the same stay, the others are
+    /// loaded; all problems at once.
+    pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
+        let same = |plugin: &PluginConfig| {
+            let before = from.plugin(&plugin.name)?;
+            let settings =
+                |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
+            let version = self.plugin(&plugin.name).filter(|_| settings(before) == settings(plugin))?;
+            let found = Source::read(&plugin.path, plugin.limits.component_bytes).ok()?;
+            (found.digest() == version.digest()).then(|| version.clone())
+        };
+        let mut problems = Vec::new();
+        let (mut plugins, mut wanted) = (Vec::new(), Vec::new());
+        for plugin in &to.plugins {
+            match same(plugin) {
+                Some(version) => plugins.push(version),
+                None => wanted.push(plugin),
             }
         }
+        plugins.extend(load_all(engine, &wanted, &mut problems).await);
+        let (registry, more) = Self::assemble(to, plugins);
+        problems.extend(more);
+        if problems.is_empty() { Ok(registry) } else { Err(problems) }
+    }
+
+    /// Puts loaded plugins together; all problems between them at once.
+    pub fn of(config: &Config, plugins: Vec<Plugin>) -> Result<Self, Vec<Problem>> {
+        let (registry, problems) = Self::assemble(config, plugins);
+        if problems.is_empty() { Ok(registry) } else { Err(problems) }
+    }
+
+    fn assemble(config: &Config, plugins: Vec<Plugin>) -> (Self, Vec<Problem>) {
         let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
         let mut problems = Vec::new();
-        for load in loading {
-            match load.await {
-                Ok((settings, Ok(plugin))) => registry.add(config, &settings, plugin, &mut problems),
-                Ok((settings, Err(error))) => problems.push(problem(&settings.place, &error)),
-                Err(panic) => problems.push(problem(&Place::default(), &panic)),
+        for plugin in plugins {
+            if let Some(settings) = config.plugin(plugin.name()) {
+                registry.add(config, settings, plugin, &mut problems);
             }
         }
         registry.add_queues(config, &mut problems);
-        if problems.is_empty() { Ok(registry) } else { Err(problems) }
+        (registry, problems)
     }
 
     /// The plugin that handles jobs of this name.
@@ -72,9 +110,21 @@ impl Registry {
         self.queues.get(name)
     }
 
+    /// All configured queues, by name.
+    pub fn queues(&self) -> Vec<&Arc<QueueInForce>> {
+        let mut queues: Vec<_> = self.queues.values().collect();
+        queues.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+        queues
+    }
+
     /// All plugins in force.
     pub fn plugins(&self) -> &[Plugin] {
         &self.plugins
+    }
+
+    /// The version in force of a plugin.
+    pub fn plugin(&self, name: &str) -> Option<&Plugin> {
+        self.plugins.iter().find(|plugin| plugin.name() == name)
     }
 
     /// The channel of a configured queue.
@@ -85,9 +135,6 @@ impl Registry {
     fn add(&mut self, config: &Config, settings: &PluginConfig, plugin: Plugin, problems: &mut Vec<Problem>) {
         let exports = plugin.exports();
         problems.extend(config::check_exports(settings, &names(*exports)));
-        for warning in plugin.warnings() {
-            tracing::warn!(plugin = settings.name, "{warning}");
-        }
         match &settings.jobs {
             Jobs::All if exports.handler => self.every = Some(plugin.clone()),
             Jobs::Named(jobs) if exports.handler => {
@@ -133,6 +180,50 @@ impl Registry {
     }
 }
 
+/// Those that can be loaded, at the same time.
+async fn load_all(engine: &Engine, wanted: &[&PluginConfig], problems: &mut Vec<Problem>) -> Vec<Plugin> {
+    // Each begins when it is made, not when it is awaited.
+    let loading: Vec<_> = wanted.iter().map(|plugin| load_one(engine, plugin, None)).collect();
+    let mut plugins = Vec::new();
+    for load in loading {
+        match load.await {
+            Ok(plugin) => plugins.extend(plugin),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    plugins
+}
+
+/// Loads one configured plugin on a thread for blocking work; none if its file is the version in force, which is known
+/// by its digest.
+pub fn load_one(
+    engine: &Engine,
+    plugin: &PluginConfig,
+    in_force: Option<String>,
+) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+    let (engine, plugin) = (engine.clone(), plugin.clone());
+    let place = plugin.place.clone();
+    let loading = tokio::task::spawn_blocking(move || {
+        let source = Source::read(&plugin.path, plugin.limits.component_bytes)
+            .map_err(|error| LoadError { plugin: Some(plugin.name.clone()), ..error })?;
+        if in_force.as_deref() == Some(source.digest()) {
+            return Ok(None);
+        }
+        Plugin::load_source(&engine, &plugin.name, &source, settings_of(&plugin)).map(Some)
+    });
+    async move {
+        let version = match loading.await {
+            Ok(Ok(version)) => version,
+            Ok(Err(error)) => return Err(problem(&place, &error)),
+            Err(panic) => return Err(problem(&place, &panic)),
+        };
+        for (name, warning) in version.iter().flat_map(|it| it.warnings().iter().map(|warning| (it.name(), warning))) {
+            tracing::warn!(plugin = name, "{warning}");
+        }
+        Ok(version)
+    }
+}
+
 fn problem(place: &Place, what: &dyn std::fmt::Display) -> Problem {
     Problem { place: place.clone(), message: what.to_string() }
 }
@@ -172,6 +263,12 @@ impl Wanted<'_> {
     }
 }
 
-fn settings_of(plugin: &PluginConfig) -> PluginSettings {
-    PluginSettings { limits: plugin.limits.clone(), grants: plugin.grants.clone(), timeout: plugin.timeout }
+/// How the runtime is to run a configured plugin.
+pub fn settings_of(plugin: &PluginConfig) -> PluginSettings {
+    PluginSettings {
+        limits: plugin.limits.clone(),
+        pin: plugin.pin.clone(),
+        grants: plugin.grants.clone(),
+        timeout: plugin.timeout,
+    }
 }

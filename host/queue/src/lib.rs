@@ -17,6 +17,7 @@ pub mod clock;
 pub mod envelope;
 pub mod error;
 pub mod job;
+pub mod keyvalue;
 pub mod record;
 pub mod redis;
 pub mod sqlite;
@@ -29,6 +30,7 @@ pub mod conformance;
 pub use clock::{Clock, ManualClock, UnixMillis};
 pub use error::StoreError;
 pub use job::{Channel, JobId, Lease, Message, NewJob, Reserved, Token};
+pub use keyvalue::{Bucket, Change, Changed, Entry, KeyValue, Quota, Values};
 pub use record::{AttemptRecord, Cause, Progress};
 pub use store::{
     Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled,

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use crate::clock::UnixMillis;
 use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, NewJob, Reserved, Token};
+use crate::keyvalue::KeyValue;
 use crate::record::{AttemptRecord, Progress};
 
 /// How long a lease that is not extended lives, by the store's time. Then any
@@ -36,9 +37,9 @@ pub const RECEIPT_KEPT: Duration = Duration::from_mins(10);
 /// seen before it returns to the queue (Redis only).
 pub const ORPHAN_AFTER: Duration = Duration::from_mins(1);
 
-/// What jobs need of a store.
+/// What jobs need of a store, besides the buckets of [`KeyValue`].
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: KeyValue {
     /// The store's address, without password.
     fn address(&self) -> &str;
 

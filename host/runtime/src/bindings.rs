@@ -12,5 +12,20 @@ mod generated {
     });
 }
 
+mod grantable {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "grantable",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::capabilities::keyvalue::Open,
+            "wasi:keyvalue/atomics.cas": crate::capabilities::keyvalue::Cas,
+        },
+    });
+}
+
 pub(crate) use generated::exports::jobhost::plugin as exported;
 pub(crate) use generated::jobhost::plugin as imported;
+pub(crate) use grantable::jobhost::plugin::secrets;
+pub(crate) use grantable::wasi::config::store as config;
+pub(crate) use grantable::wasi::keyvalue;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -11,8 +11,11 @@ use tokio::task::JoinHandle;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::bindings::imported;
+use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
+use crate::cache::Cache;
+use crate::capabilities::http::{self, Resolve, SystemResolver};
 use crate::capabilities::open;
+use crate::compiler::Compiler;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
 use crate::ticker;
@@ -44,11 +47,25 @@ pub struct EngineSettings {
     /// Whether to allocate instances from a pool, which is faster and needs much address space. Without it, or where
     /// the pool cannot be had, they are allocated on demand.
     pub pooling: bool,
+    /// Where compiled code is kept; without it plugins are compiled at each start.
+    pub cache: Option<Cache>,
+    /// How plugins are compiled; without it in this process, for as long and with as much memory as it takes.
+    pub compiler: Option<Compiler>,
+    /// Finds the hosts to which plugins send requests.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { calls: 4, hook_calls: 4, memory: Limits::default().memory, pooling: true }
+        Self {
+            calls: 4,
+            hook_calls: 4,
+            memory: Limits::default().memory,
+            pooling: true,
+            cache: None,
+            compiler: None,
+            resolver: Arc::new(SystemResolver),
+        }
     }
 }
 
@@ -99,6 +116,8 @@ struct Inner {
     settings: EngineSettings,
     allocation: Allocation,
     machines: Mutex<Vec<(Build, Machine)>>,
+    /// Held while a plugin is compiled.
+    compiling: Mutex<()>,
     /// One plugin at a time is tried out, in the one slot that no call can take.
     trial: Arc<Semaphore>,
     calls: Arc<Semaphore>,
@@ -157,6 +176,7 @@ impl Engine {
             settings: settings.clone(),
             allocation,
             machines: Mutex::new(vec![(build, machine)]),
+            compiling: Mutex::default(),
             trial: slots(1),
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
@@ -188,6 +208,11 @@ impl Engine {
     /// The turns of guests that compute.
     pub(crate) fn turns(&self) -> &Semaphore {
         &self.0.turns
+    }
+
+    /// Waits until no other plugin is compiled, and keeps others waiting until it is dropped.
+    pub(crate) fn compiling(&self) -> MutexGuard<'_, ()> {
+        self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The build for a plugin with these limits. Counting fuel makes code slower, so that plugins without that limit are
@@ -249,15 +274,21 @@ impl Machine {
     }
 }
 
-/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused and
-/// pushes are checked, unless the call's state says otherwise.
+/// Everything a plugin may import. That it is there grants nothing: the file system is empty, sockets are refused,
+/// pushes, requests, secrets and buckets are checked, unless the call's state says otherwise.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     open::guard(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    granted_config::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::store::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::atomics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::batch::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -274,6 +305,11 @@ fn probe(settings: &EngineSettings) -> Result<(wasmtime::Engine, Allocation), En
     };
     let engine = wasmtime::Engine::new(&config(settings, plain())).map_err(unsupported)?;
     Ok((engine, Allocation::OnDemand { why }))
+}
+
+/// An engine that only compiles: its code runs on every engine of the same build, pool or not, whatever the stack.
+pub(crate) fn compiling(fuel: bool) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&config(&EngineSettings::default(), Build { fuel, ..plain() }))
 }
 
 fn config(settings: &EngineSettings, build: Build) -> Config {

@@ -1,8 +1,8 @@
 //! Which of a component's exports are ours, by name alone. A name that only looks like one of ours is an error: taken
 //! for absent, it would be a hook that never fires.
 
-/// The version of the plugin interface that this host speaks.
-pub(crate) const VERSION: &str = "0.1.0";
+/// The version of the plugin interface `jobhost:plugin` that this host speaks.
+pub const VERSION: &str = "0.1.0";
 
 const PACKAGE: &str = "jobhost:plugin";
 

@@ -7,9 +7,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::imported::{context, queue, types};
-use crate::capabilities::queues;
+use crate::buckets::Buckets;
+use crate::capabilities::http::{self, Requests};
+use crate::capabilities::{Granted, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, size};
 use crate::meter::Meter;
@@ -29,13 +32,17 @@ pub trait CallHost: Send + Sync + 'static {
     /// The guest's own estimate of how far it is. The note is bounded, printable and on one line.
     fn progress(&self, done: u32, total: Option<u32>, note: &str);
 
+    /// The buckets of the store; the error says why there are none for this call.
+    fn buckets(&self) -> Result<&dyn Buckets, &'static str> {
+        Err("there is no store here")
+    }
+
     /// A message of the guest's log, or the runtime's word on what it refused the guest. It is bounded and printable;
     /// where it has several lines, all but the first are indented.
     fn log(&self, level: Level, message: &str);
 }
 
-/// Queues that the operator is told of in one call, once each, when a push to them is refused. A guest may go on to
-/// try others.
+/// Refusals that the operator is told of in one call, once each. A guest may go on to try other things.
 const ADVISED: usize = 16;
 
 /// Between the lines of a message, so that none can pass for a message of its own, or of the host.
@@ -72,7 +79,9 @@ impl Stage {
 pub(crate) struct Setting<'a> {
     pub(crate) plugin: &'a Arc<str>,
     pub(crate) limits: &'a Limits,
-    pub(crate) queues: &'a Arc<[String]>,
+    pub(crate) granted: &'a Arc<Granted>,
+    /// None where nothing is granted.
+    pub(crate) http: Option<&'a Arc<http::Client>>,
     pub(crate) stage: Stage,
     pub(crate) deadline: Instant,
     pub(crate) host: Arc<dyn CallHost>,
@@ -89,13 +98,17 @@ pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     plugin: Arc<str>,
-    queues: Arc<[String]>,
+    granted: Arc<Granted>,
     stage: Stage,
     deadline: Instant,
     host: Arc<dyn CallHost>,
     interrupt: Interrupt,
     left: Left,
     advised: Vec<String>,
+    http: Option<Arc<http::Client>>,
+    request_limits: http::RequestLimits,
+    /// None until the guest has to do with requests: most never have.
+    requests: Option<Box<Requests>>,
 }
 
 /// What the guest may still send in this call.
@@ -105,6 +118,9 @@ struct Left {
     log_lines: u32,
     log_bytes: u64,
     note_bytes: usize,
+    bucket_keys: u32,
+    value_bytes: u64,
+    call_bytes: u64,
 }
 
 impl State {
@@ -120,7 +136,7 @@ impl State {
             wasi,
             table,
             plugin: Arc::clone(setting.plugin),
-            queues: Arc::clone(setting.queues),
+            granted: Arc::clone(setting.granted),
             stage: setting.stage,
             deadline: setting.deadline,
             host: setting.host,
@@ -131,8 +147,14 @@ impl State {
                 log_lines: limits.log_lines,
                 log_bytes: limits.log_bytes,
                 note_bytes: size(limits.note_bytes),
+                bucket_keys: limits.bucket_keys,
+                value_bytes: limits.value_bytes,
+                call_bytes: limits.host_call_bytes,
             },
             advised: Vec::new(),
+            http: setting.http.cloned(),
+            request_limits: limits.into(),
+            requests: None,
         }
     }
 
@@ -143,11 +165,10 @@ impl State {
             return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
         for draft in drafts {
-            if let Err(advice) = queues::permit(&self.plugin, &self.queues, &draft.queue) {
+            if let Err(advice) = queues::permit(&self.plugin, &self.granted.queues, &draft.queue) {
+                self.advise(advice);
                 let queue = shown(&draft.queue, queues::QUEUE_SHOWN);
-                let refusal = format!("the queue `{queue}` is not granted");
-                self.advise(queue, &advice);
-                return Err(PushError::Denied(refusal));
+                return Err(PushError::Denied(format!("the queue `{queue}` is not granted")));
             }
             if let Some(problem) = queues::problem(draft) {
                 return Err(PushError::Invalid(problem));
@@ -172,11 +193,50 @@ impl State {
         Ok(())
     }
 
-    /// Tells the operator what would allow a push to this queue.
-    fn advise(&mut self, queue: String, advice: &str) {
-        if self.advised.len() < ADVISED && !self.advised.contains(&queue) {
-            self.host.log(Level::Warn, &printable(advice));
-            self.advised.push(queue);
+    /// Whose call this is.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// What the plugin may do.
+    pub(crate) fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    /// Where the call's effects go.
+    pub(crate) fn call_host(&self) -> Arc<dyn CallHost> {
+        Arc::clone(&self.host)
+    }
+
+    /// The resources that the guest holds.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Counts keys that the guest reads, lists or writes.
+    pub(crate) fn spend_keys(&mut self, keys: usize) -> Result<(), String> {
+        let left = u32::try_from(keys).ok().and_then(|keys| self.left.bucket_keys.checked_sub(keys));
+        self.left.bucket_keys = left.ok_or_else(|| {
+            format!("too many keys in one call: {} more are allowed; raise `limits.bucket-keys`", self.left.bucket_keys)
+        })?;
+        Ok(())
+    }
+
+    /// Bytes that a value may have.
+    pub(crate) fn value_bytes(&self) -> u64 {
+        self.left.value_bytes
+    }
+
+    /// Bytes that cross the border in one host call.
+    pub(crate) fn call_bytes(&self) -> u64 {
+        self.left.call_bytes
+    }
+
+    /// Tells the operator what would allow what was just refused, each thing once.
+    pub(crate) fn advise(&mut self, advice: String) {
+        if self.advised.len() < ADVISED && !self.advised.contains(&advice) {
+            self.host.log(Level::Warn, &printable(&advice));
+            self.advised.push(advice);
         }
     }
 }
@@ -187,10 +247,26 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let requests = self.requests.get_or_insert_with(|| {
+            Box::new(Requests::new(&http::Setting {
+                client: self.http.as_ref(),
+                plugin: &self.plugin,
+                host: &self.host,
+                limits: self.request_limits,
+                deadline: self.deadline,
+            }))
+        });
+        let Requests { context, hooks } = &mut **requests;
+        WasiHttpCtxView { ctx: context, table: &mut self.table, hooks }
+    }
+}
+
 impl types::Host for State {}
 
 impl context::Host for State {
-    async fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+    async fn log(&mut self, level: Level, mut message: String) -> wasmtime::Result<()> {
         self.meter.goes_on();
         let length = crate::limits::bytes(message.len());
         if self.left.log_lines == 0 {
@@ -201,6 +277,7 @@ impl context::Host for State {
         {
             self.left.log_bytes = bytes;
             self.left.log_lines -= 1;
+            self.granted.secrets.hide(&mut message);
             self.host.log(level, &printable(&message).replace('\n', CONTINUED));
         } else {
             self.left.log_lines = 0;
@@ -221,8 +298,10 @@ impl context::Host for State {
         Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
-    async fn progress(&mut self, done: u32, total: Option<u32>, note: String) -> wasmtime::Result<()> {
+    async fn progress(&mut self, done: u32, total: Option<u32>, mut note: String) -> wasmtime::Result<()> {
         self.meter.goes_on();
+        // Before it is cut, which might leave half of one.
+        self.granted.secrets.hide(&mut note);
         let end = note.floor_char_boundary(self.left.note_bytes);
         self.host.progress(done, total, &shown(&note[..end], usize::MAX));
         Ok(())

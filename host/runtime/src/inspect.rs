@@ -1,24 +1,25 @@
-//! Looks at a component's file without compiling it: is it a component, which of our interfaces does it export. Types
-//! are not checked here.
+//! Looks at a component's file without compiling it: is it a component, what does it export and import, what made it.
+//! Types are not checked here.
 
-use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-use wasmparser::{Parser, Payload};
+use wasmparser::{KnownCustom, Parser, Payload};
 
 use crate::exports::{self, Exports, Unrecognised};
-use crate::limits::bytes;
 use crate::load_error::{LoadError, Problem};
 use crate::output::shown;
+use crate::source::Source;
 
-/// Exports that are looked at. Plugins have a few; each is compared with all of our names.
-const EXPORTS: usize = 1_000;
+/// Exports, and imports, that are looked at. Plugins have a few; each is compared with all of our names.
+const NAMES: usize = 1_000;
+
+/// Producers that are kept. Toolchains write a handful.
+const PRODUCERS: usize = 50;
 
 /// Characters of a name that a message shows.
 const NAME: usize = 200;
 
-/// What a component's file says of itself.
+/// What a plugin's file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// Which of our interfaces it exports.
@@ -29,48 +30,102 @@ pub struct Inspection {
     pub size: u64,
 }
 
+/// What is in a component, plugin or not. Nothing has validated the names: they may hold anything, at any length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Names of what the outermost component exports, at most 1,000.
+    pub exports: Vec<String>,
+    /// Names of what it imports, at most 1,000.
+    pub imports: Vec<String>,
+    /// The languages and tools that made it, at most 50, each once.
+    pub producers: Vec<Producer>,
+}
+
+/// A line of a component's producers section, or of those of the modules in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// `language`, `sdk` or `processed-by`.
+    pub field: String,
+    /// Such as `Rust`.
+    pub name: String,
+    /// May be empty.
+    pub version: String,
+}
+
+impl Contents {
+    /// Which of our interfaces are exported, or why the component is no plugin for this host.
+    pub fn recognised(&self) -> Result<Exports, Problem> {
+        exports::recognise(&self.exports).map_err(refuse)
+    }
+}
+
 /// Looks at the component at `path`. It takes milliseconds, needs no engine and checks neither types nor imports. Files of
 /// more than `limit` bytes are refused, see [`Limits::component_bytes`](crate::Limits::component_bytes).
 pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, LoadError> {
-    read(path, limit).map(|(inspection, _)| inspection).map_err(|problem| LoadError {
-        plugin: None,
-        path: path.to_owned(),
-        problem: Box::new(problem),
-    })
+    let source = Source::read(path, limit)?;
+    let exports = exports_of(source.bytes()).map_err(|problem| LoadError::of_file(path, problem))?;
+    Ok(Inspection { exports, digest: source.digest().to_owned(), size: source.size() })
 }
 
-/// As [`inspect`], with the file's bytes for those who go on to compile them.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<(Inspection, Vec<u8>), Problem> {
-    let bytes = read_file(path, limit)?;
-    header(&bytes)?;
-    let names = export_names(&bytes)?;
-    let exports = exports::recognise(&names).map_err(refuse)?;
-    let inspection = Inspection { exports, digest: digest(&bytes), size: crate::limits::bytes(bytes.len()) };
-    Ok((inspection, bytes))
+/// Which of our interfaces a plugin exports.
+pub(crate) fn exports_of(bytes: &[u8]) -> Result<Exports, Problem> {
+    contents(bytes)?.recognised()
 }
 
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
-    let trouble = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Problem::Missing,
-        _ => Problem::Unreadable(error),
-    };
-    // Asked before it is opened: opening a pipe would wait for its other end.
-    let metadata = std::fs::metadata(path).map_err(trouble)?;
-    if !metadata.is_file() {
-        return Err(Problem::NotAFile);
+/// What is in a component.
+pub(crate) fn contents(bytes: &[u8]) -> Result<Contents, Problem> {
+    header(bytes)?;
+    let mut contents = Contents { exports: Vec::new(), imports: Vec::new(), producers: Vec::new() };
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let name = export.map_err(invalid)?.name.name;
+                    add(&mut contents.exports, name, "exports")?;
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import.map_err(invalid)?.name.name;
+                    add(&mut contents.imports, name, "imports")?;
+                }
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Producers(section) = section.as_known() {
+                    add_producers(&mut contents.producers, section);
+                }
+            }
+            _ => {}
+        }
     }
-    let too_large = |size| Problem::TooLarge { size, limit };
-    if metadata.len() > limit {
-        return Err(too_large(metadata.len()));
+    Ok(contents)
+}
+
+fn add(names: &mut Vec<String>, name: &str, what: &'static str) -> Result<(), Problem> {
+    if names.len() == NAMES {
+        return Err(Problem::TooManyNames { what, most: NAMES });
     }
-    let mut content = Vec::new();
-    let file = std::fs::File::open(path).map_err(trouble)?;
-    // It may grow while it is read.
-    file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(trouble)?;
-    if bytes(content.len()) > limit {
-        return Err(too_large(bytes(content.len())));
+    names.push(name.to_owned());
+    Ok(())
+}
+
+/// What can be read of it: a broken section of this kind means nothing to the component.
+fn add_producers(producers: &mut Vec<Producer>, section: wasmparser::ProducersSectionReader<'_>) {
+    for field in section.into_iter().map_while(Result::ok) {
+        for value in field.values.into_iter().map_while(Result::ok) {
+            let producer = Producer {
+                field: field.name.to_owned(),
+                name: shown(value.name, NAME),
+                version: shown(value.version, NAME),
+            };
+            if producers.len() < PRODUCERS && !producers.contains(&producer) {
+                producers.push(producer);
+            }
+        }
     }
-    Ok(content)
 }
 
 /// Whether this is a component, by its first bytes.
@@ -109,31 +164,12 @@ fn looks_like(bytes: &[u8]) -> String {
         (_, Some(text)) if text.trim_start().starts_with(['(', ';']) => {
             "WebAssembly in its text form; turn it into the binary form with `wasm-tools parse`".to_owned()
         }
+        (_, Some(text)) if text.contains('\0') => {
+            "a file of unknown format; name the component's .wasm file, and copy it again if this is it".to_owned()
+        }
         (_, Some(_)) => "a text file; name the component's .wasm file".to_owned(),
         (_, None) => "a file of unknown format; name the component's .wasm file".to_owned(),
     }
-}
-
-/// The names of the outermost component's exports. Nothing has validated them yet.
-fn export_names(bytes: &[u8]) -> Result<Vec<String>, Problem> {
-    let mut names = Vec::new();
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(invalid)? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    if names.len() == EXPORTS {
-                        return Err(Problem::TooManyExports { most: EXPORTS });
-                    }
-                    names.push(export.map_err(invalid)?.name.name.to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(names)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is used as a function of map_err")]
@@ -160,9 +196,4 @@ pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> St
     };
     let names: Vec<String> = names.take(MOST).map(|name| format!("`{}`", shown(name, NAME))).collect();
     names.join(", ") + &rest
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let hexadecimal = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
-    format!("sha256:{}", hexadecimal.concat())
 }

@@ -158,7 +158,9 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Ti
     let setting = Setting {
         plugin: &plugin.name,
         limits,
-        queues: &plugin.queues,
+        granted: &plugin.granted,
+        // Trying a plugin out must not have effects.
+        http: plugin.http.as_ref().filter(|_| stage != Stage::Trial),
         stage,
         deadline,
         host: call.host,
@@ -191,7 +193,7 @@ fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Ti
 /// Random bytes that are made at once, at most: they are made in one go, which nothing can stop.
 const RANDOM: u64 = 1 << 20;
 
-/// The inert set, and the granted folders: no arguments, no environment, no standard input, no network.
+/// The inert set and what is granted of it: no arguments, no standard input, no network.
 fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String> {
     let mut builder = WasiCtx::builder();
     builder
@@ -201,14 +203,23 @@ fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String>
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(plugin.settings.limits.host_call_bytes.min(RANDOM));
+    plugin.granted.set_up(&mut builder);
     fs::open(&mut builder, &plugin.settings.grants.fs)?;
     Ok(builder.build())
 }
 
 fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {
     let state = store.data();
-    let (stdout, stdout_cut) = state.stdout.text();
-    let (stderr, stderr_cut) = state.stderr.text();
+    let text = |capture: &Capture| {
+        let (mut text, cut) = capture.text();
+        if cut {
+            plugin.granted.secrets.hide_after_cut(&mut text);
+        } else {
+            plugin.granted.secrets.hide(&mut text);
+        }
+        (text, cut)
+    };
+    let ((stdout, stdout_cut), (stderr, stderr_cut)) = (text(&state.stdout), text(&state.stderr));
     let limit = plugin.settings.limits.fuel;
     Usage {
         duration: began.elapsed(),

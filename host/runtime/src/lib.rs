@@ -11,7 +11,12 @@
 //! [`Outcome`], whatever the guest does. Nothing of a guest survives its call.
 
 mod bindings;
+mod buckets;
+mod cache;
 mod capabilities;
+mod compiled;
+mod compiler;
+mod conceal;
 mod engine;
 mod exports;
 mod host;
@@ -23,24 +28,36 @@ mod limits;
 mod load;
 mod load_error;
 mod meter;
+mod needs;
+mod origin;
 mod outcome;
 mod output;
 mod plugin;
 mod signature;
+mod source;
 mod ticker;
 mod turns;
 /// The plain data that crosses the border between host and guest.
 pub mod types;
 mod weight;
 
-pub use capabilities::{FsGrant, FsMode, Grants};
+pub use buckets::{BucketChange, BucketChanged, BucketValue, BucketValues, Buckets};
+pub use cache::Cache;
+pub use capabilities::http::{Resolve, SystemResolver};
+pub use capabilities::{
+    BucketGrant, Clock, EnvGrant, EnvValue, FsGrant, FsMode, Grants, HttpGrant, Random, SecretGrant, SecretSource,
+};
+pub use compiler::{Compiler, compile_as_child};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
-pub use exports::Exports;
+pub use exports::{Exports, VERSION};
 pub use host::CallHost;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Contents, Inspection, Producer, inspect};
 pub use interrupt::Interrupt;
 pub use invoke::Call;
 pub use limits::Limits;
 pub use load_error::{LoadError, Problem};
+pub use needs::{Need, needs};
+pub use origin::{Pin, Signed, Signer, signature_path};
 pub use outcome::{Fault, Finished, Outcome, Usage};
 pub use plugin::{Plugin, PluginSettings};
+pub use source::Source;

@@ -45,6 +45,20 @@ pub struct Limits {
     pub pushes: u32,
     /// Bytes of payload and metadata that the guest pushes in one call; more are refused with `push-error.invalid`.
     pub push_bytes: u64,
+    /// Keys of buckets that the guest reads or writes in one call, and pages of keys that it lists; more are refused with
+    /// an error of `wasi:keyvalue`.
+    pub bucket_keys: u32,
+    /// Bytes of a value that the guest stores in a bucket; a longer one is refused with an error of `wasi:keyvalue`.
+    pub value_bytes: u64,
+    /// Requests over HTTP that the guest sends in one call; more are refused with `HTTP-request-denied`.
+    pub http_requests: u32,
+    /// Requests over HTTP under way at once, until their response is read; more are refused with
+    /// `connection-limit-reached`.
+    pub http_at_once: u32,
+    /// Bytes of the bodies of all requests of one call; what passes it fails with `HTTP-request-body-size`.
+    pub http_sent: u64,
+    /// Bytes of the bodies of all responses of one call; what passes it fails with `HTTP-response-body-size`.
+    pub http_received: u64,
     /// Bytes of the component's file.
     pub component_bytes: u64,
 }
@@ -68,6 +82,12 @@ impl Default for Limits {
             note_bytes: KIB,
             pushes: 1_000,
             push_bytes: 16 * MIB,
+            bucket_keys: 10_000,
+            value_bytes: MIB,
+            http_requests: 1_000,
+            http_at_once: 16,
+            http_sent: 64 * MIB,
+            http_received: 64 * MIB,
             component_bytes: 64 * MIB,
         }
     }

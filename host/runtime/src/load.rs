@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use wasmtime::Store;
@@ -11,7 +11,8 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
-use crate::capabilities::fs;
+use crate::capabilities::{Granted, fs, http};
+use crate::compiled::{self, Compiled};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
 use crate::host::{CallHost, Stage, State};
@@ -21,10 +22,12 @@ use crate::interrupt::Interrupt;
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::load_error::{LoadError, Problem};
+use crate::origin;
 use crate::outcome::Outcome;
 use crate::output::shown;
 use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
 use crate::signature;
+use crate::source::Source;
 use crate::types::{FailureCause, JobDraft, Level, PushError};
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
@@ -42,34 +45,50 @@ impl Plugin {
     /// It blocks, for seconds where the component is large: from asynchronous code, call it on a thread for blocking
     /// work.
     pub fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Self, LoadError> {
-        load(engine, name, path, settings).map_err(|problem| LoadError {
+        let source = Source::read(path, settings.limits.component_bytes)
+            .map_err(|error| LoadError { plugin: Some(name.to_owned()), ..error })?;
+        Self::load_source(engine, name, &source, settings)
+    }
+
+    /// The same with a file that was read before, whose size is not looked at again.
+    pub fn load_source(
+        engine: &Engine,
+        name: &str,
+        source: &Source,
+        settings: PluginSettings,
+    ) -> Result<Self, LoadError> {
+        load(engine, name, source, settings).map_err(|problem| LoadError {
             plugin: Some(name.to_owned()),
-            path: path.to_owned(),
+            path: source.path().to_owned(),
             problem: Box::new(problem),
         })
     }
 }
 
-fn load(engine: &Engine, name: &str, path: &Path, settings: PluginSettings) -> Result<Plugin, Problem> {
-    let (inspection, bytes) = inspect::read(path, settings.limits.component_bytes)?;
+fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) -> Result<Plugin, Problem> {
+    origin::check(source, &settings.pin)?;
+    let exports = inspect::exports_of(source.bytes())?;
     let settings = checked(engine, settings)?;
-    let (machine, component) = compile(engine, &settings.limits, &bytes)?;
-    imports::check(&machine.engine, &component)?;
+    let granted = Granted::read(&settings.grants)?;
+    let (machine, component) = compile(engine, name, &settings.limits, source)?;
+    let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
-    let indices = indices(&pre, inspection.exports)?;
+    let indices = indices(&pre, exports)?;
     // Otherwise the first call would pay for it.
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
+    let http = if wanted.http { Some(Arc::new(client(engine, &settings)?)) } else { None };
     let loaded = Arc::new(Loaded {
         name: Arc::from(name),
-        path: path.to_owned(),
-        digest: inspection.digest,
-        exports: inspection.exports,
+        path: source.path().to_owned(),
+        digest: source.digest().to_owned(),
+        exports,
         indices,
-        warnings: warnings(inspection.exports),
+        warnings: warnings(exports),
         pre,
         engine: engine.clone(),
-        queues: Arc::from(settings.grants.queues.clone()),
+        granted,
+        http,
         settings,
     });
     try_out(&loaded, &component)?;
@@ -103,26 +122,59 @@ fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettin
     Ok(settings)
 }
 
-/// Compiles for the pool if the limits allow it. What does not fit into the pool all the same is compiled to live
-/// outside of it, where the limits alone say whether it is too much.
-fn compile(engine: &Engine, limits: &Limits, bytes: &[u8]) -> Result<(Machine, Component), Problem> {
-    let machine = |build| engine.machine(build).map_err(|error| Problem::Host(error.to_string()));
+/// What sends the plugin's requests.
+fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Problem> {
+    let resolver = Arc::clone(&engine.settings().resolver);
+    http::Client::new(&settings.grants.http, resolver).map_err(|(grant, why)| Problem::HttpGrant { grant, why })
+}
+
+/// Takes the code from the cache, or compiles it and keeps it there.
+fn compile(engine: &Engine, name: &str, limits: &Limits, source: &Source) -> Result<(Machine, Component), Problem> {
     let build = engine.build_for(limits);
-    let mut chosen = machine(build)?;
-    let mut component = Component::from_binary(&chosen.engine, bytes);
-    if component.is_err() {
-        // The engine has one error for what is invalid and what it cannot run; the validator tells them apart.
-        wasmparser::Validator::new().validate_all(bytes).map_err(|invalid| Problem::Invalid(invalid.to_string()))?;
-        if build.pooling {
-            chosen = machine(Build { pooling: false, ..build })?;
-            component = Component::from_binary(&chosen.engine, bytes);
+    let machine = engine.machine(build).map_err(|error| Problem::Host(error.to_string()))?;
+    let key = compiled::key(&machine.engine, source.digest());
+    let cache = engine.settings().cache.as_ref();
+    if let Some(kept) = cache.and_then(|cache| cache.get(&key)) {
+        match place(engine, build, &kept) {
+            Ok(placed) => {
+                tracing::debug!(plugin = name, digest = source.digest(), "loaded from cache");
+                return Ok(placed);
+            }
+            Err(error) => {
+                tracing::warn!(plugin = name, %error, "compiled code from the cache does not fit; it is made anew");
+            }
         }
     }
-    match component {
-        Ok(component) => Ok((chosen, component)),
-        Err(error) => {
-            Err(Problem::Limit(format!("needs what this host does not support: {error:#}; build it without that")))
+    let began = Instant::now();
+    let compiled = match &engine.settings().compiler {
+        Some(compiler) => {
+            // One at a time: the limits are those of a single compiler, and it uses all processors by itself.
+            let _alone = engine.compiling();
+            compiler.compile(build, source.bytes())?
         }
+        None => Compiled::here(&machine.engine, source.bytes())?,
+    };
+    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(plugin = name, digest = source.digest(), milliseconds = took, "compiled");
+    let placed = place(engine, build, &compiled).map_err(|error| compiled::unsupported(&format!("{error:#}")))?;
+    if let Some(cache) = cache {
+        cache.put(&key, &compiled);
+    }
+    Ok(placed)
+}
+
+/// Puts code into the pool if the limits allow it. What does not fit there all the same lives outside of it, where the
+/// limits alone say whether it is too much; the code is the same for both.
+fn place(engine: &Engine, build: Build, compiled: &Compiled) -> wasmtime::Result<(Machine, Component)> {
+    let machine = |build| engine.machine(build).map_err(|error| wasmtime::Error::msg(error.to_string()));
+    let chosen = machine(build)?;
+    match compiled.component(&chosen.engine) {
+        Err(_) if build.pooling => {
+            let outside = machine(Build { pooling: false, ..build })?;
+            let component = compiled.component(&outside.engine)?;
+            Ok((outside, component))
+        }
+        placed => placed.map(|component| (chosen, component)),
     }
 }
 

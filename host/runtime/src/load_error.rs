@@ -1,6 +1,6 @@
 //! Why a plugin is refused when it is loaded. Every message names the plugin, its file and the remedy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::output::shown;
 
@@ -13,7 +13,7 @@ const SHOWN: usize = 4_000;
     "{}{}: {}",
     match .plugin { Some(name) => format!("plugin `{name}`: "), None => String::new() },
     .path.display(),
-    shown(&.problem.to_string(), SHOWN)
+    self.reason()
 )]
 pub struct LoadError {
     /// The plugin's configured name; none where a file was only inspected.
@@ -22,6 +22,18 @@ pub struct LoadError {
     pub path: PathBuf,
     /// What is wrong.
     pub problem: Box<Problem>,
+}
+
+impl LoadError {
+    /// What is wrong, on one line and of limited length, without plugin and file.
+    pub fn reason(&self) -> String {
+        shown(&self.problem.to_string(), SHOWN)
+    }
+
+    /// A file that is only looked at and has no configured name.
+    pub(crate) fn of_file(path: &Path, problem: Problem) -> Self {
+        Self { plugin: None, path: path.to_owned(), problem: Box::new(problem) }
+    }
 }
 
 /// What is wrong with a plugin.
@@ -47,6 +59,22 @@ pub enum Problem {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The file is not the one that was pinned.
+    #[error("its digest is {found}, the configuration expects {expected}; restore that file, or correct `digest`")]
+    Digest {
+        /// As configured.
+        expected: String,
+        /// Of the file that is there.
+        found: String,
+    },
+    /// The file is not signed as it must be.
+    #[error("its signature {}: {why}", file.display())]
+    Signature {
+        /// The signature's file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Not WebAssembly at all.
     #[error("not a WebAssembly component but {looks_like}")]
     NotWasm {
@@ -66,9 +94,11 @@ pub enum Problem {
     /// Not a valid component.
     #[error("not a valid component: {0}; build it or copy it again")]
     Invalid(String),
-    /// A component with so many exports that it is no plugin.
-    #[error("more than {most} exports; export the interfaces of the plugin and nothing else")]
-    TooManyExports {
+    /// A component with so many exports or imports that it is no plugin.
+    #[error("more than {most} {what}; a plugin has those of its interfaces and nothing else")]
+    TooManyNames {
+        /// `exports` or `imports`.
+        what: &'static str,
         /// The limit.
         most: usize,
     },
@@ -128,6 +158,18 @@ pub enum Problem {
     /// The component needs more than its limits, or the engine, allow.
     #[error("{0}")]
     Limit(String),
+    /// The compiler ended before it was done.
+    #[error(
+        "cannot be compiled within {memory} bytes of address space and {seconds} s ({how}); build it smaller, or raise `compile` in the configuration"
+    )]
+    Compiling {
+        /// The limit of address space in bytes.
+        memory: u64,
+        /// The limit of time in seconds.
+        seconds: u64,
+        /// How it ended.
+        how: String,
+    },
     /// The component cannot be started.
     #[error("cannot be started: {0}")]
     Start(String),
@@ -138,6 +180,32 @@ pub enum Problem {
         host: PathBuf,
         /// Where the guest would see it.
         guest: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A variable, setting or secret that cannot be granted. Values are never shown.
+    #[error("grant {grant}{}: {why}", if .name.is_empty() { String::new() } else { format!(" `{name}`") })]
+    GrantedValue {
+        /// Which kind of grant.
+        grant: &'static str,
+        /// What the plugin would call it; empty where all of them are meant.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Imports that have to be granted and are not.
+    #[error("imports {imports}, which is not granted; {advice}")]
+    NotGranted {
+        /// Their names.
+        imports: String,
+        /// The lines that would grant them.
+        advice: String,
+    },
+    /// A grant of requests that cannot be kept.
+    #[error("grant http {grant}: {why}")]
+    HttpGrant {
+        /// The grant, as it is written.
+        grant: String,
         /// What is wrong with it.
         why: String,
     },

@@ -9,12 +9,14 @@ use std::time::Duration;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::exported;
-use crate::capabilities::{Grants, queues};
+use crate::capabilities::{Granted, Grants, http, queues};
+use crate::conceal::Conceal;
 use crate::engine::Engine;
 use crate::exports::Exports;
 use crate::host::{Stage, State};
 use crate::invoke::{self, Call, Work};
 use crate::limits::Limits;
+use crate::origin::Pin;
 use crate::outcome::{Finished, Outcome};
 use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
@@ -24,6 +26,8 @@ use crate::weight::Weight;
 pub struct PluginSettings {
     /// What each of its calls may use.
     pub limits: Limits,
+    /// Which file it must be, and by whom.
+    pub pin: Pin,
     /// What it is allowed.
     pub grants: Grants,
     /// The budget of its hooks, get-ttr and can-retry. The plugin only remembers it: callers put it into their calls.
@@ -32,7 +36,12 @@ pub struct PluginSettings {
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { limits: Limits::default(), grants: Grants::default(), timeout: Duration::from_secs(1) }
+        Self {
+            limits: Limits::default(),
+            pin: Pin::default(),
+            grants: Grants::default(),
+            timeout: Duration::from_secs(1),
+        }
     }
 }
 
@@ -61,7 +70,9 @@ pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
-    pub(crate) queues: Arc<[String]>,
+    pub(crate) granted: Arc<Granted>,
+    /// None where it does not import wasi:http.
+    pub(crate) http: Option<Arc<http::Client>>,
 }
 
 /// Where a component's functions are; none for an interface that it does not export.
@@ -187,7 +198,7 @@ impl Plugin {
     }
 
     /// Runs the work and holds its result to the limit of output.
-    async fn run<T: Weight + Send + 'static>(
+    async fn run<T: Weight + Conceal + Send + 'static>(
         &self,
         stage: Stage,
         call: Call,
@@ -196,6 +207,9 @@ impl Plugin {
     ) -> Finished<T> {
         let mut finished = invoke::run(Arc::clone(&self.0), stage, call, work).await;
         finished.usage.bytes_in = bytes_in;
+        if !self.0.granted.secrets.is_empty() {
+            finished.outcome.conceal(&self.0.granted.secrets);
+        }
         if let Outcome::Returned(value) = &finished.outcome {
             finished.usage.bytes_out = value.weight();
         }

@@ -42,6 +42,7 @@ mod error;
 #[doc(hidden)]
 pub mod export;
 mod hook;
+pub mod http;
 mod job;
 pub mod queue;
 

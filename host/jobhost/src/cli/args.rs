@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use jobhost_runtime::Signer;
+
 use crate::config::parse_duration;
 
 /// Runs background jobs from Redis or SQLite, each in a WebAssembly sandbox.
@@ -93,6 +95,18 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Look at plugins: what they are, what they want, whether this host would load them
+    Plugin {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Compile one component for another process of this program, which starts this
+    #[command(hide = true)]
+    CompileComponent {
+        /// Fuel, memory, seconds.
+        arguments: Vec<String>,
     },
     /// Print the completions for a shell
     Completions {
@@ -272,6 +286,26 @@ pub enum ConfigCommand {
     Check,
 }
 
+/// Of `plugin`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Show a component's kind, exports, imports and producers, what to grant it, and whether it would load
+    Inspect(PluginInspectArgs),
+    /// The same for every plugin of the configuration, with its limits and grants
+    Check,
+}
+
+/// Of `plugin inspect`.
+#[derive(Clone, Debug, Args)]
+pub struct PluginInspectArgs {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A minisign public key, RWQ…; FILE.minisig must hold its signature of the file
+    #[arg(long, value_name = "KEY", value_parser = Signer::parse)]
+    pub signer: Option<Signer>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +342,8 @@ mod tests {
             "remove 1 --queue a",
             "clear a --yes",
             "config check --color never",
+            "plugin inspect x.wasm --json",
+            "plugin check --config x.toml",
             "completions bash",
             "--log-format json info",
         ] {
@@ -332,6 +368,9 @@ mod tests {
             "clear",
             "clear a --queue b",
             "config",
+            "plugin",
+            "plugin inspect",
+            "plugin check x.wasm",
             "completions tcsh",
             "info --color sometimes",
         ] {

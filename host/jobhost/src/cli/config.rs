@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use jobhost_runtime::FsMode;
+use jobhost_runtime::{Clock, FsMode, Random};
 use serde_json::{Map, Value, json};
 
 use super::args::{ConfigCommand, GlobalArgs};
@@ -74,12 +74,17 @@ fn document(config: &Config, warnings: &[String]) -> Value {
             };
             let limits: Map<String, Value> =
                 LIMITS.iter().map(|limit| (limit.json_name(), (limit.get)(&plugin.limits).into())).collect();
+            let grants = &plugin.grants;
             json!({
                 "name": plugin.name,
                 "path": plugin.path,
                 "jobs": jobs,
-                "queues": plugin.grants.queues,
                 "limits": limits,
+                "queues": grants.queues,
+                "env": names(grants.env.iter().map(|grant| &grant.name)),
+                "config": names(grants.config.iter().flat_map(|values| values.keys())),
+                "secrets": names(grants.secrets.iter().map(|grant| &grant.name)),
+                "buckets": names(grants.keyvalue.iter().map(|grant| &grant.bucket)),
             })
         })
         .collect();
@@ -159,9 +164,41 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         let host = grant.host.display();
         ("folder", format!("{host} as {}, {mode}", grant.guest))
     }));
-    lines.push(("may push to", plugin.grants.queues.join(", ")));
+    let grants = &plugin.grants;
+    lines.extend(grants.http.iter().map(|grant| ("may send to", grant.to_string())));
+    lines.push(("may push to", grants.queues.join(", ")));
+    lines.push(("environment", names(grants.env.iter().map(|grant| &grant.name)).join(", ")));
+    lines.push(("config", names(grants.config.iter().flat_map(|values| values.keys())).join(", ")));
+    lines.push(("secrets", names(grants.secrets.iter().map(|grant| &grant.name)).join(", ")));
+    lines.extend(grants.keyvalue.iter().map(|grant| {
+        let mode = if grant.write { "read and write" } else { "read only" };
+        let most = format!("at most {} keys, {}", grant.keys, show_size(grant.bytes));
+        ("bucket", format!("{} as {}, {mode}, {most}", grant.bucket, harmless_line(&grant.guest)))
+    }));
+    lines.push(("clock", clock_line(grants.clock)));
+    if let Random::Seeded(seed) = grants.random {
+        lines.push(("random", format!("seeded with {seed}: the same numbers in every call")));
+    }
     lines.extend(LIMITS.iter().map(|limit| (limit.key, limit.shown(&plugin.limits))));
     lines
+}
+
+/// Names alone: a value may be a password, whatever the operator called it.
+fn names<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    names.map(|name| harmless_line(name)).collect()
+}
+
+/// Empty for the host's own clock.
+fn clock_line(clock: Clock) -> String {
+    match clock {
+        Clock::System => String::new(),
+        Clock::Ahead(by) => format!("{} ahead", show_duration(by)),
+        Clock::Behind(by) => format!("{} behind", show_duration(by)),
+        Clock::Fixed(at) => jiff::SignedDuration::try_from(at)
+            .ok()
+            .and_then(|at| jiff::Timestamp::from_duration(at).ok())
+            .map_or_else(|| "fixed".to_owned(), |at| format!("fixed at {at}")),
+    }
 }
 
 /// A line for each value that is not empty.

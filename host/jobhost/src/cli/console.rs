@@ -59,6 +59,18 @@ impl Console {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
                 self.worker(&format!("Jobs of a dead worker wait again in {queue}: {}", ids.join(", ")))
             }
+            Event::Swapped { plugin, from, to } => {
+                self.worker(&format!("Plugin {plugin} is replaced: {} after {}", short(to), short(from)))
+            }
+            Event::SwapRefused { plugin, stays, reason } => {
+                self.worker(&format!("Plugin {plugin} stays at {}: {}", short(stays), harmless_line(reason)))
+            }
+            Event::Reloaded { queues } => {
+                self.worker(&format!("The configuration is read again; queues: {}", queues.join(", ")))
+            }
+            Event::ReloadRefused { reason } => {
+                self.worker(&format!("The configuration in force stays: {}", harmless_line(reason)))
+            }
             Event::StoreLost { reason } => self.worker(&format!("Waiting: {}", harmless_line(reason))),
             Event::StoreBack { after } => self.worker(&format!("The store is back after {}", human_duration(*after))),
         }
@@ -133,12 +145,25 @@ fn document(event: &Event, pid: u32) -> Value {
             let ids: Vec<_> = ids.iter().map(|id| format!("{queue}/{id}")).collect();
             json!({"event": "reclaimed", "queue": queue, "ids": ids})
         }
+        Event::Swapped { plugin, from, to } => {
+            json!({"event": "plugin-swapped", "plugin": plugin, "from": from, "to": to})
+        }
+        Event::SwapRefused { plugin, stays, reason } => {
+            json!({"event": "plugin-refused", "plugin": plugin, "stays": stays, "reason": reason})
+        }
+        Event::Reloaded { queues } => json!({"event": "reloaded", "queues": queues}),
+        Event::ReloadRefused { reason } => json!({"event": "reload-refused", "reason": reason}),
         Event::StoreLost { reason } => json!({"event": "store-lost", "reason": reason}),
         Event::StoreBack { after } => json!({"event": "store-back", "after_ms": millis(*after)}),
     };
     object["at"] = json!(Timestamp::now().to_string());
     object["pid"] = json!(pid);
     object
+}
+
+/// So much of a digest as tells versions apart for people.
+fn short(digest: &str) -> &str {
+    digest.get(..19).unwrap_or(digest)
 }
 
 fn about(event: &str, job: &Subject) -> Value {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jobhost_queue::envelope::{self, Envelope};
 use jobhost_runtime::types::{Job, JobDraft, JobError, Level, PushError};
-use jobhost_runtime::{Call, CallHost, Finished, Interrupt, Outcome};
+use jobhost_runtime::{Buckets, Call, CallHost, Finished, Interrupt, Outcome};
 use serde_json::{Value, json};
 
 use super::args::{ExecArgs, GlobalArgs};
@@ -26,7 +26,7 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
     let output = Output::new(global);
     let config = load_to_run(global, &args.plugins, args.concurrency)?;
     let (name, body) = job_of(&args)?;
-    let engine = engine(&config).map_err(HostError::from)?;
+    let engine = engine(&config)?;
     let registry = Registry::load(&config, Some(&engine), Wanted::All).await.map_err(HostError::from)?;
     let Some(plugin) = registry.handler(&name) else {
         return Err(CliError::NotSo(format!(
@@ -162,6 +162,10 @@ impl CallHost for Shown {
 
     fn progress(&self, done: u32, total: Option<u32>, note: &str) {
         tracing::info!(done, total, note, "progress");
+    }
+
+    fn buckets(&self) -> Result<&dyn Buckets, &'static str> {
+        Err("`jobhost exec` has no store")
     }
 
     fn log(&self, level: Level, message: &str) {

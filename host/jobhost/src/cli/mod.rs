@@ -4,6 +4,7 @@
 pub mod args;
 mod attempt;
 mod clear;
+mod compile;
 mod completions;
 mod config;
 mod console;
@@ -15,6 +16,7 @@ pub mod listen;
 mod logs;
 pub mod output;
 pub mod payload;
+mod plugin;
 mod printing;
 mod push;
 mod remove;
@@ -64,6 +66,9 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Exit, CliError> {
+    if let Command::CompileComponent { arguments } = &cli.command {
+        compile::run(arguments);
+    }
     let _logging = logs::start(&cli.global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -89,6 +94,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Remove(args) => remove::run(&global, &args, output).await,
         Command::Clear(args) => clear::run(&global, &args, output).await,
         Command::Config { command } => config::run(&global, command, output).await,
+        Command::Plugin { command } => plugin::run(&global, command, output).await,
+        // It needs no runtime, and never comes here.
+        Command::CompileComponent { arguments } => compile::run(&arguments),
         Command::Completions { shell } => completions::run(shell, output),
     }
 }
@@ -96,8 +104,12 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
 /// The configuration for running jobs: plugin files and granted folders must
 /// be there.
 pub fn load_to_run(global: &GlobalArgs, plugins: &[PathBuf], concurrency: Option<u32>) -> Result<Config, CliError> {
-    let request = Request { plugins: plugins.to_vec(), concurrency, check_paths: true, ..request(global) };
-    Ok(load(&request)?)
+    Ok(load(&request_to_run(global, plugins, concurrency))?)
+}
+
+/// What [`load_to_run`] reads.
+fn request_to_run(global: &GlobalArgs, plugins: &[PathBuf], concurrency: Option<u32>) -> Request {
+    Request { plugins: plugins.to_vec(), concurrency, check_paths: true, ..request(global) }
 }
 
 /// The configuration for everything else.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::args::{GlobalArgs, RunArgs};
 use super::console::Console;
 use super::output::Output;
-use super::{ids, load_to_run};
+use super::{ids, request_to_run};
+use crate::config::load;
 use crate::exit::{CliError, Exit};
 use crate::host::Host;
 use crate::worker::events::Events;
-use crate::worker::run::{Until, Worker};
+use crate::worker::run::{Served, Until, Worker};
 
 /// How long the reader of stdout has for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(5);
@@ -31,9 +32,11 @@ pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
 pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Result<Exit, CliError> {
     // Before anything is opened: a signal during start-up must stop it in order.
     let mut signals = Signals::listen()?;
-    let config = load_to_run(global, &args.plugins, args.concurrency)?;
-    let queues: Vec<String> =
-        ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
+    let request = request_to_run(global, &args.plugins, args.concurrency);
+    let config = load(&request)?;
+    let named: Vec<_> = ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
+    let several = named.len() > 1;
+    let queues = if args.queues.is_empty() { Served::All } else { Served::Named(named) };
     let host = tokio::select! {
         opened = Host::open(config, until) => opened?,
         _ = signals.next() => return Ok(Exit::Success),
@@ -43,8 +46,18 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
             "no plugin is configured: every job goes to the failed set; name one with --plugin FILE or in jobhost.toml"
         );
     }
-    let (console, printed) = Console::new(Output::new(global), queues.len() > 1)?;
-    let ended = until_stopped(host.worker(queues, Events::to(vec![Arc::new(console)])), until, &mut signals).await;
+    let (console, printed) = Console::new(Output::new(global), several)?;
+    let events = Events::to(vec![Arc::new(console)]);
+    // `run` is over before it would be worth it.
+    let swapping = (until == Until::Told).then(|| {
+        let (ask, asked) = mpsc::channel(1);
+        signals.reload = Some(ask);
+        tokio::spawn(host.swap(request, queues.clone(), events.clone()).run(asked))
+    });
+    let ended = until_stopped(host.worker(queues, events), until, &mut signals).await;
+    if let Some(swapping) = swapping {
+        swapping.abort();
+    }
     let within = if let Ok(Exit::Interrupted | Exit::Terminated) = ended { LAST_LINES_NOW } else { LAST_LINES };
     tokio::select! {
         () = printed.wait(within) => ended,
@@ -74,6 +87,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Who reads the configuration again on SIGHUP.
+    reload: Option<mpsc::Sender<()>>,
 }
 
 impl Signals {
@@ -85,6 +100,7 @@ impl Signals {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
             hangup: catch(SignalKind::hangup())?,
+            reload: None,
         })
     }
 
@@ -94,9 +110,11 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return Exit::Terminated,
                 _ = self.interrupt.recv() => return Exit::Interrupted,
-                _ = self.hangup.recv() => tracing::warn!(
-                    "SIGHUP: this version does not read its configuration and plugins again; restart it for that"
-                ),
+                _ = self.hangup.recv() => match &self.reload {
+                    // Where one is asked for already, it will see this change, too.
+                    Some(reload) => drop(reload.try_send(())),
+                    None => tracing::warn!("SIGHUP: `run` does not read its configuration again; `listen` does"),
+                },
             }
         }
     }

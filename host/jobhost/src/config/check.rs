@@ -22,7 +22,7 @@ pub(super) fn check_file(file: &FileConfig, findings: &Findings<'_>) {
     }
 }
 
-/// Notes plugin files and granted folders that are not there.
+/// Notes plugin files, and granted folders, variables and secrets that are not there.
 pub(super) fn check_paths(file: &FileConfig, findings: &Findings<'_>) {
     for plugin in &file.plugins {
         let name = &plugin.config.name;
@@ -34,6 +34,23 @@ pub(super) fn check_paths(file: &FileConfig, findings: &Findings<'_>) {
         for (grant, at) in plugin.config.grants.fs.iter().zip(&plugin.fs_at) {
             if let Err(why) = check_folder(&grant.host) {
                 findings.note(*at, format!("plugins.{name}.grants.fs: {why}"));
+            }
+        }
+        for (grant, at) in plugin.config.grants.env.iter().zip(&plugin.env_at) {
+            if let Err(why) = grant.value.read() {
+                findings.note(*at, format!("plugins.{name}.grants.env.{}: {why}", grant.name));
+            }
+        }
+        for (grant, at) in plugin.config.grants.secrets.iter().zip(&plugin.secrets_at) {
+            if let Err(why) = grant.source.check() {
+                findings.note(*at, format!("plugins.{name}.grants.secrets.{}: {why}", grant.name));
+            }
+        }
+        for (grant, at) in plugin.config.grants.http.iter().zip(&plugin.ca_files_at) {
+            if let Some(file) = &grant.ca_file
+                && let Err(error) = fs::File::open(file)
+            {
+                findings.note(*at, format!("plugins.{name}.grants.http: `ca-file` {}: {error}", file.display()));
             }
         }
     }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
-use jobhost_runtime::{FsGrant, FsMode, Grants, Limits};
+use jobhost_runtime::{Grants, Limits, Pin, Signer};
 
+use super::grants::read_grants;
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
-use super::{Backoff, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
+use super::{Backoff, CacheFolder, Compile, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -26,6 +27,9 @@ pub(super) struct FileConfig {
     pub(super) shutdown_grace: Option<Duration>,
     /// Those of plugins that say nothing else.
     pub(super) limits: Limits,
+    pub(super) cache: Option<CacheFolder>,
+    pub(super) cache_size: Option<u64>,
+    pub(super) compile: Compile,
     pub(super) queues: Vec<FileQueue>,
     pub(super) plugins: Vec<FilePlugin>,
 }
@@ -47,8 +51,14 @@ pub(super) struct FilePlugin {
     pub(super) jobs_at: Vec<usize>,
     /// One for each folder.
     pub(super) fs_at: Vec<usize>,
+    /// One for each grant of requests.
+    pub(super) ca_files_at: Vec<usize>,
     /// One for each queue.
     pub(super) queues_at: Vec<usize>,
+    /// One for each variable.
+    pub(super) env_at: Vec<usize>,
+    /// One for each secret.
+    pub(super) secrets_at: Vec<usize>,
 }
 
 /// What is needed to read a file.
@@ -70,10 +80,24 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         }),
         concurrency: root.read("concurrency", whole32(1..=1024)),
         shutdown_grace: root.read("shutdown-grace", duration(Duration::ZERO..=HOUR, "25s")),
+        cache: root.read("cache", |value| {
+            let folder = text("\"/var/cache/jobhost\" or \"off\"")(value)?;
+            Ok(if folder == "off" { CacheFolder::Off } else { CacheFolder::At(reading.folder.join(folder)) })
+        }),
+        cache_size: root.read("cache-size", size(1 << 20..=1 << 40)),
         ..FileConfig::default()
     };
     if let Some(limits) = root.section("limits", "{ memory = \"128MiB\" }") {
         read_limits(limits, &mut config.limits);
+    }
+    if let Some(mut section) = root.section("compile", "{ memory = \"4GiB\", time = \"2m\" }") {
+        if let Some(memory) = section.read("memory", size(512 << 20..=1 << 40)) {
+            config.compile.memory = memory;
+        }
+        if let Some(time) = section.read("time", duration(SECOND..=HOUR, "2m")) {
+            config.compile.time = time;
+        }
+        section.finish();
     }
     for (name, section) in root.named_sections("queues", "[queues.NAME]") {
         config.queues.push(read_queue(&name, section, reading));
@@ -82,7 +106,7 @@ pub(super) fn read(mut root: Section<'_, '_>, reading: &Reading<'_>) -> FileConf
         let plugin = read_plugin(&name, section, reading, &config.limits);
         config.plugins.push(plugin);
     }
-    root.finish(&[]);
+    root.finish();
     config
 }
 
@@ -107,6 +131,7 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
     PluginConfig {
         name: name.to_owned(),
         path,
+        pin: Pin::default(),
         jobs: Jobs::Named(vec![name.to_owned()]),
         limits: limits.clone(),
         grants: Grants::default(),
@@ -117,9 +142,14 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
 }
 
 /// Whether a queue or plugin may have this name.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub fn is_name(name: &str) -> bool {
     let right = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.is_empty() && name.len() <= 100 && name.chars().all(right) {
+    !name.is_empty() && name.len() <= 100 && name.chars().all(right)
+}
+
+/// The same, with the rule for those who broke it.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
         return Ok(());
     }
     Err(format!("`{}` cannot be a name; use up to 100 ASCII letters, digits and . _ -", name.escape_debug()))
@@ -160,7 +190,7 @@ fn read_queue(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>) -
     let hooks = section.words("hooks", "[\"copy_asset_events\"]").unwrap_or_default();
     let hooks_at = hooks.iter().map(|hook| hook.at).collect();
     config.hooks = hooks.into_iter().map(|hook| hook.text).collect();
-    section.finish(&[]);
+    section.finish();
     FileQueue { config, channel_at, hooks_at }
 }
 
@@ -179,7 +209,7 @@ fn read_backoff(mut section: Section<'_, '_>, backoff: &mut Backoff) {
     if backoff.initial > backoff.max {
         section.note(section.at_value("max"), "`max` is shorter than `initial`; no wait could be right");
     }
-    section.finish(&[]);
+    section.finish();
 }
 
 fn read_retain(mut section: Section<'_, '_>, retain: &mut Retain) {
@@ -192,7 +222,7 @@ fn read_retain(mut section: Section<'_, '_>, retain: &mut Retain) {
     if let Some(output) = section.read("output", size(0..=16 << 20)) {
         retain.output = output;
     }
-    section.finish(&[]);
+    section.finish();
 }
 
 fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, limits: &Limits) -> FilePlugin {
@@ -211,6 +241,8 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     let path = path.map(|path| reading.folder.join(path));
     let place = reading.findings.place(section.at);
     let mut config = default_plugin(name, path.unwrap_or_default(), place, limits);
+    config.pin.digest = section.read("digest", |value| digest(&text("\"sha256:…\"")(value)?));
+    config.pin.signer = section.read("signer", |value| Signer::parse(&text("\"RWQ…\"")(value)?));
     let mut jobs_at = vec![section.at];
     if let Some(words) = section.words("jobs", "['common\\jobs\\CopyAssetJob']") {
         jobs_at = words.iter().map(|word| word.at).collect();
@@ -227,31 +259,30 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     if let Some(timeout) = section.read("timeout", duration(range, "1s")) {
         config.timeout = timeout;
     }
-    let mut plugin = FilePlugin { config, path_at, jobs_at, fs_at: Vec::new(), queues_at: Vec::new() };
+    let mut plugin = FilePlugin {
+        config,
+        path_at,
+        jobs_at,
+        fs_at: Vec::new(),
+        ca_files_at: Vec::new(),
+        queues_at: Vec::new(),
+        env_at: Vec::new(),
+        secrets_at: Vec::new(),
+    };
     if let Some(grants) = section.section("grants", "{ queues = [\"upload-asset\"] }") {
         read_grants(grants, &mut plugin, reading.folder);
     }
-    section.finish(LATER);
+    section.finish();
     plugin
 }
 
-/// Keys that a later version brings.
-const LATER: &[&str] = &["http", "env", "config", "secrets", "keyvalue"];
-
-fn read_grants(mut section: Section<'_, '_>, plugin: &mut FilePlugin, folder: &Path) {
-    let example = "[{ host = \"storage\", guest = \"/storage\", mode = \"ro\" }]";
-    for entry in section.section_list("fs", example) {
-        let at = entry.at_value("host");
-        if let Some(grant) = read_fs(entry, folder) {
-            plugin.fs_at.push(at);
-            plugin.config.grants.fs.push(grant);
-        }
-    }
-    for queue in section.words("queues", "[\"upload-asset\"]").unwrap_or_default() {
-        plugin.queues_at.push(queue.at);
-        plugin.config.grants.queues.push(queue.text);
-    }
-    section.finish(LATER);
+/// A digest as `jobhost plugin inspect` prints it, in lower case.
+fn digest(text: &str) -> Result<String, String> {
+    let right =
+        text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()));
+    right.map(|_| text.to_ascii_lowercase()).ok_or_else(|| {
+        format!("expected sha256: and 64 hexadecimal digits, as `jobhost plugin inspect` prints them, found {text:?}")
+    })
 }
 
 fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
@@ -272,26 +303,6 @@ fn read_jobs(section: &Section<'_, '_>, words: Vec<Word>) -> Jobs {
         names.push(name.to_owned());
     }
     Jobs::Named(names)
-}
-
-fn read_fs(mut section: Section<'_, '_>, folder: &Path) -> Option<FsGrant> {
-    let host = section.read("host", text("\"storage\""));
-    let guest = section.read("guest", |value| {
-        let guest = text("\"/storage\"")(value)?;
-        let parts_right = guest.split('/').skip(1).all(|part| part != ".." && part != ".");
-        if guest.starts_with('/') && parts_right && !guest.contains('\0') {
-            return Ok(guest);
-        }
-        Err(format!("expected an absolute path without `..`, such as \"/storage\", found {guest:?}"))
-    });
-    let mode = section.read("mode", choice(&[("ro", FsMode::ReadOnly), ("rw", FsMode::ReadWrite)]));
-    for key in ["host", "guest", "mode"] {
-        if section.at_key(key) == section.at {
-            section.note(section.at, format!("`{key}` is missing; a folder needs host, guest and mode"));
-        }
-    }
-    section.finish(&[]);
-    Some(FsGrant { host: folder.join(host?), guest: guest?, mode: mode? })
 }
 
 /// A relative path of a SQLite file counts from the configuration's folder.

@@ -73,7 +73,7 @@ macro_rules! limit {
 }
 
 /// Every limit.
-pub const LIMITS: [LimitKey; 17] = [
+pub const LIMITS: [LimitKey; 23] = [
     limit!("memory", Bytes, MIB, 4 * GIB, memory),
     limit!("fuel", CountOrNone, 0, u64::MAX, fuel),
     limit!("stack", Bytes, 64 * KIB, 16 * MIB, stack),
@@ -90,6 +90,12 @@ pub const LIMITS: [LimitKey; 17] = [
     limit!("note-bytes", Bytes, 0, 64 * KIB, note_bytes),
     limit!("pushes", Count, 0, 100_000, pushes),
     limit!("push-bytes", Bytes, 0, 256 * MIB, push_bytes),
+    limit!("bucket-keys", Count, 0, 100_000_000, bucket_keys),
+    limit!("bucket-value", Bytes, 0, 16 * MIB, value_bytes),
+    limit!("http-requests", Count, 0, 100_000, http_requests),
+    limit!("http-at-once", Count, 1, 1_000, http_at_once),
+    limit!("http-sent", Bytes, 0, 64 * GIB, http_sent),
+    limit!("http-received", Bytes, 0, 64 * GIB, http_received),
     limit!("component-bytes", Bytes, KIB, GIB, component_bytes),
 ];
 
@@ -105,7 +111,7 @@ pub(super) fn read_limits(mut section: Section<'_, '_>, limits: &mut Limits) {
             (limit.set)(limits, value);
         }
     }
-    section.finish(&["http-requests", "http-bytes"]);
+    section.finish();
 }
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ pub fn load(request: &Request) -> Result<Config, ConfigError> {
         store,
         concurrency: request.concurrency.or(file.concurrency).unwrap_or(16),
         shutdown_grace: file.shutdown_grace.unwrap_or(Duration::from_secs(25)),
+        cache: file.cache.unwrap_or_default(),
+        cache_size: file.cache_size.unwrap_or(1 << 30),
+        compile: file.compile,
         queues,
         plugins,
     })

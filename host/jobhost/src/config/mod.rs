@@ -5,6 +5,8 @@
 mod check;
 mod durations;
 mod file;
+mod grants;
+mod http;
 mod limits;
 mod load;
 mod problem;
@@ -14,10 +16,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain};
-use jobhost_runtime::{Grants, Limits};
+use jobhost_runtime::{Grants, Limits, Pin};
 
 pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
+pub use file::is_name;
 pub use limits::{LIMITS, LimitKey, Unit};
 pub use load::{Request, load};
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
@@ -40,6 +43,12 @@ pub struct Config {
     pub concurrency: u32,
     /// How long running jobs may go on once the worker was told to stop.
     pub shutdown_grace: Duration,
+    /// Where compiled plugins are kept.
+    pub cache: CacheFolder,
+    /// How many bytes of them at most.
+    pub cache_size: u64,
+    /// What compiling one plugin may take.
+    pub compile: Compile,
     /// In the order of the file; never empty.
     pub queues: Vec<QueueConfig>,
     /// In the order of the file, those of the command line last.
@@ -55,6 +64,33 @@ impl Config {
     /// The plugin of this name.
     pub fn plugin(&self, name: &str) -> Option<&PluginConfig> {
         self.plugins.iter().find(|plugin| plugin.name == name)
+    }
+}
+
+/// Where compiled plugins are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// `$XDG_CACHE_HOME/jobhost`, else `~/.cache/jobhost`; without it where that cannot be used.
+    #[default]
+    Usual,
+    /// Here.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+/// What compiling one plugin may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compile {
+    /// Bytes of address space.
+    pub memory: u64,
+    /// Time on the wall; the processors may work as long each.
+    pub time: Duration,
+}
+
+impl Default for Compile {
+    fn default() -> Self {
+        Self { memory: 4 << 30, time: Duration::from_mins(2) }
     }
 }
 
@@ -110,6 +146,8 @@ pub struct PluginConfig {
     pub name: String,
     /// The component's file.
     pub path: PathBuf,
+    /// Which file it must be, and by whom.
+    pub pin: Pin,
     /// The jobs that it handles, if it is a handler.
     pub jobs: Jobs,
     /// What a call may use.

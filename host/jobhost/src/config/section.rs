@@ -17,6 +17,12 @@ pub(super) struct Word {
     pub(super) at: usize,
 }
 
+/// An item of a list that may hold texts as well as tables.
+pub(super) enum Entry<'a, 'i> {
+    Text(Word),
+    Table(Section<'a, 'i>),
+}
+
 /// A table of the file and which of its keys are known.
 pub(super) struct Section<'a, 'i> {
     findings: &'a Findings<'a>,
@@ -86,6 +92,31 @@ impl<'a, 'i> Section<'a, 'i> {
         Some(words)
     }
 
+    /// The entries of a table whose keys are the operator's own names, in the order of the file, each with its place.
+    /// Those that are wrong are noted and left out.
+    pub(super) fn entries<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        read: impl Fn(&DeValue<'i>) -> Result<T, String>,
+    ) -> Option<Vec<(String, usize, T)>> {
+        let all = self.section(key, example)?;
+        let mut entries: Vec<_> = all.table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let mut taken = Vec::new();
+        for (name, value) in entries {
+            let name_of = name.get_ref();
+            match read(value.get_ref()) {
+                Ok(right) => taken.push((name_of.to_string(), name.span().start, right)),
+                Err(why) => {
+                    let message = format!("{}: {why}", all.path_of(name_of));
+                    self.findings.note(value.span().start, message);
+                }
+            }
+        }
+        Some(taken)
+    }
+
     /// The table under a key.
     pub(super) fn section(&mut self, key: &'static str, example: &str) -> Option<Section<'a, 'i>> {
         let value = self.value(key)?;
@@ -131,21 +162,37 @@ impl<'a, 'i> Section<'a, 'i> {
             .collect()
     }
 
-    /// Notes the keys that nobody asked for. Those of `later` are known to
-    /// come with a later version.
-    pub(super) fn finish(self, later: &[&str]) {
+    /// The items of a list of texts and tables.
+    pub(super) fn texts_and_tables(&mut self, key: &'static str, example: &str) -> Vec<Entry<'a, 'i>> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            let message =
+                format!("{}: expected a list such as {example}, found {}", self.path_of(key), found(value.get_ref()));
+            self.findings.note(value.span().start, message);
+            return Vec::new();
+        };
+        let entry = |(index, item): (usize, &'a Spanned<DeValue<'i>>)| {
+            let at = item.span().start;
+            match item.get_ref().as_str() {
+                Some(text) => Some(Entry::Text(Word { text: text.to_owned(), at })),
+                None => self.table_of(format!("{}[{index}]", self.path_of(key)), at, item, example).map(Entry::Table),
+            }
+        };
+        items.iter().enumerate().filter_map(entry).collect()
+    }
+
+    /// Notes the keys that nobody asked for.
+    pub(super) fn finish(self) {
         for (key, _) in self.table {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
                 continue;
             }
-            let message = if later.contains(&name) {
-                format!("`{}` is not supported by this version", self.path_of(name))
-            } else {
-                let near = did_you_mean(name, self.known.iter().copied());
-                let known = if near.is_empty() { format!("; known here: {}", self.known.join(", ")) } else { near };
-                format!("unknown key `{}`{known}", self.path_of(name))
-            };
+            let near = did_you_mean(name, self.known.iter().copied());
+            let known = if near.is_empty() { format!("; known here: {}", self.known.join(", ")) } else { near };
+            let message = format!("unknown key `{}`{known}", self.path_of(name));
             self.findings.note(key.span().start, message);
         }
     }
@@ -176,13 +223,18 @@ impl<'a, 'i> Section<'a, 'i> {
 }
 
 /// A text.
-pub(super) fn text(example: &str) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+pub(super) fn text(example: &str) -> impl Fn(&DeValue<'_>) -> Result<String, String> {
     move |value| {
         value
             .as_str()
             .map(str::to_owned)
             .ok_or_else(|| format!("expected a text such as {example}, found {}", found(value)))
     }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }
 
 /// One of a few words.
@@ -275,7 +327,7 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl FnOnce(&DeValue<'_>) -> R
 }
 
 /// What was written, for a message.
-fn found(value: &DeValue<'_>) -> String {
+pub(super) fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => {
             let short: String = text.chars().take(60).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use jobhost_runtime::FsMode;
+use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Random, SecretGrant, SecretSource};
 
 use super::*;
 
@@ -14,6 +14,9 @@ const FULL: &str = r#"
 store = "redis://127.0.0.1:6379/0"
 concurrency = 8
 shutdown-grace = "40s"
+cache = "compiled"
+cache-size = "64MiB"
+compile = { memory = "1GiB", time = "30s" }
 
 [queues.copy-asset]
 channel  = "cpa:queue:copy:asset"
@@ -29,17 +32,25 @@ max-crashes = 5
 
 [plugins.copy_asset]
 path = "plugins/copy_asset.wasm"
+digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB" }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
+env = { REGION = "eu", TOOL = { env = "CARGO_PKG_NAME" } }
+config = { b = "2", a = "1" }
+secrets = { NAME = { env = "CARGO_PKG_NAME" }, TOKEN = { file = "plugins/token" } }
+keyvalue = [{ bucket = "assets", mode = "rw", keys = 7, size = "1KiB" }, { bucket = "assets", guest = "default", mode = "ro" }]
+clock = { fixed = 2026-11-22T17:00:00.5Z }
+random = { seed = 0xff }
 
 [plugins.copy_asset_events]
 path = "plugins/copy_asset_events.wasm"
 on-failure = "closed"
 timeout = "250ms"
-grants = { queues = ["upload-asset"] }
+grants = { queues = ["upload-asset"], clock = { offset = "-90m" } }
 "#;
 
 /// A folder with the file and what the full one names.
@@ -50,6 +61,7 @@ fn folder(text: &str) -> TempDir {
     for name in ["plugins", "storage", "assets"] {
         fs::create_dir(at(name)).unwrap();
     }
+    fs::write(at("plugins/token"), b"open sesame\n").unwrap();
     for name in ["copy_asset", "copy_asset_events"] {
         fs::write(at(&format!("plugins/{name}.wasm")), b"").unwrap();
     }
@@ -84,6 +96,8 @@ fn every_key_of_a_queue_is_read() {
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, "redis://127.0.0.1:6379/0");
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (8, 40));
+    assert_eq!((&config.cache, config.cache_size), (&CacheFolder::At(folder.path().join("compiled")), 64 << 20));
+    assert_eq!(config.compile, Compile { memory: 1 << 30, time: Duration::from_secs(30) });
     let queue = config.queue("copy-asset").unwrap();
     assert_eq!(queue.channel.as_str(), "cpa:queue:copy:asset");
     assert_eq!((queue.ttr, queue.attempts, queue.max_crashes), (600, 3, 5));
@@ -94,7 +108,7 @@ fn every_key_of_a_queue_is_read() {
         Retain { done: Duration::from_hours(1), failed: Duration::from_hours(7 * 24), output: 64 << 10 }
     );
     assert_eq!(queue.unknown, Unknown::Release);
-    assert_eq!((queue.place.line, queue.place.column), (Some(6), Some(9)));
+    assert_eq!((queue.place.line, queue.place.column), (Some(9), Some(9)));
 }
 
 #[test]
@@ -124,12 +138,49 @@ fn every_key_of_a_plugin_is_read() {
             note_bytes: 16,
             push_bytes: 17 << 10,
             component_bytes: 18 << 20,
+            bucket_keys: 19,
+            value_bytes: 3 << 20,
+            http_requests: 20,
+            http_at_once: 21,
+            http_sent: 22 << 10,
+            http_received: 23 << 10,
         }
     );
+    let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(plugin.pin.digest.as_deref(), Some(digest));
+    assert_eq!(plugin.pin.signer.as_ref().unwrap().key_id(), "E7620F1842B4E81F");
     assert_eq!(plugin.grants.queues, ["upload-asset"]);
     assert_eq!(plugin.grants.fs[0].host, folder.path().join("storage"));
     assert_eq!((plugin.grants.fs[1].guest.as_str(), plugin.grants.fs[1].mode), ("/assets", FsMode::ReadWrite));
+    let named = |name: &str, value| EnvGrant { name: name.into(), value };
+    assert_eq!(
+        plugin.grants.env,
+        [named("REGION", EnvValue::Given("eu".into())), named("TOOL", EnvValue::Host("CARGO_PKG_NAME".into())),]
+    );
+    let settings: Vec<_> = plugin.grants.config.iter().flatten().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(settings, [("a", "1"), ("b", "2")]);
+    let secret = |name: &str, source| SecretGrant { name: name.into(), source };
+    assert_eq!(
+        plugin.grants.secrets,
+        [
+            secret("NAME", SecretSource::Env("CARGO_PKG_NAME".into())),
+            secret("TOKEN", SecretSource::File(folder.path().join("plugins/token"))),
+        ]
+    );
+    let bucket = |guest: &str, write, keys, bytes| BucketGrant {
+        bucket: "assets".into(),
+        guest: guest.into(),
+        write,
+        keys,
+        bytes,
+    };
+    let buckets = [bucket("assets", true, 7, 1024), bucket("default", false, 100_000, 64 << 20)];
+    assert_eq!(plugin.grants.keyvalue, buckets);
+    assert_eq!(plugin.grants.clock, Clock::Fixed(Duration::from_millis(1_795_366_800_500)));
+    assert_eq!(plugin.grants.random, Random::Seeded(255));
     let events = config.plugin("copy_asset_events").unwrap();
+    assert_eq!(events.grants.clock, Clock::Behind(Duration::from_mins(90)));
+    assert_eq!((events.grants.config.as_ref(), events.grants.random), (None, Random::System));
     assert_eq!((events.on_failure, events.timeout.as_millis()), (OnFailure::Closed, 250));
     assert_eq!(events.jobs, Jobs::Named(vec!["copy_asset_events".into()]));
 }
@@ -153,6 +204,8 @@ fn what_is_not_said_is_the_default() {
     let config = load(&request(folder.path())).unwrap();
     assert_eq!(config.store, DEFAULT_STORE);
     assert_eq!((config.concurrency, config.shutdown_grace.as_secs()), (16, 25));
+    assert_eq!((&config.cache, config.cache_size), (&CacheFolder::Usual, 1 << 30));
+    assert_eq!(config.compile, Compile { memory: 4 << 30, time: Duration::from_mins(2) });
     let queue = &config.queues[0];
     assert_eq!((queue.channel.as_str(), queue.ttr, queue.attempts), ("mail", 300, 1));
     assert_eq!((queue.unknown, queue.max_crashes), (Unknown::Fail, 3));
@@ -184,6 +237,8 @@ backoff = { initial = "2h", max = "1h", factor = 0.5 }
 retain = "1d"
 [plugins.p]
 jobs = "x"
+digest = "sha256:12"
+signer = "RWQ"
 limits = { memory = "1KiB", memry = "2MiB", fuel = -1 }
 on-failure = "close"
 "#,
@@ -200,10 +255,12 @@ on-failure = "close"
             "12:10: queues.b.retain: expected a table such as { done = \"24h\"",
             "13:10: plugins.p: `path` is missing",
             "14:8: plugins.p.jobs: expected a list of texts such as ['common\\jobs\\CopyAssetJob'], found the text \"x\"",
-            "15:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
-            "15:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
-            "15:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
-            "16:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
+            "15:10: plugins.p.digest: expected sha256: and 64 hexadecimal digits",
+            "16:10: plugins.p.signer: \"RWQ\" is not a minisign public key; give the second line",
+            "17:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
+            "17:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
+            "17:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
+            "18:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
         ],
     );
 }
@@ -270,11 +327,40 @@ fs = [{ host = "none", guest = "/none", mode = "ro" }, { host = "storage", guest
 }
 
 #[test]
-fn keys_of_a_later_version_are_not_taken_for_typing_errors() {
+fn values_that_cannot_be_granted_are_told_and_secrets_are_not_shown() {
+    let text = r#"
+[plugins.p]
+path = "plugins/copy_asset.wasm"
+[plugins.p.grants]
+env = { A = 1, B = { enw = "HOME" }, C = { env = "JOBHOST_NOT_SET" } }
+config = { a = { env = "HOME" } }
+secrets = { A = "hush-hush", B = { env = "JOBHOST_NOT_SET" }, C = { file = "plugins" }, D = { value = "hush-hush" } }
+clock = { fixed = 2026-11-22T17:00:00, offset = "1h" }
+random = { sead = 7 }
+keyvalue = [{ bucket = "a.b", mode = "rw" }, { bucket = "a", mode = "w" }, { bucket = "a", mode = "ro" }, { bucket = "a", mode = "ro" }, { guest = "z" }]
+"#;
     expect(
-        "[plugins.copy_asset]\npath = \"plugins/copy_asset.wasm\"\ngrants = { http = [\"https://a/\"] }\n",
-        &["3:12: `plugins.copy_asset.grants.http` is not supported by this version"],
+        text,
+        &[
+            "5:13: plugins.p.grants.env.A: expected a text, or { env = \"LANG\" }",
+            "5:20: plugins.p.grants.env.B: expected a text, or { env = \"LANG\" }",
+            "5:38: plugins.p.grants.env.C: the environment variable `JOBHOST_NOT_SET` of the host is not set",
+            "6:16: plugins.p.grants.config.a: expected a text such as",
+            "7:17: plugins.p.grants.secrets.A: a secret is not written here, only where it is: { env =",
+            "7:30: plugins.p.grants.secrets.B: the environment variable `JOBHOST_NOT_SET` of the host is not set",
+            "7:63: plugins.p.grants.secrets.C: ",
+            "7:93: plugins.p.grants.secrets.D: a secret is not written here",
+            "8:19: plugins.p.grants.clock.fixed: expected a time since 1970 with its zone",
+            "8:40: plugins.p.grants.clock: a clock is either `fixed` or has an `offset`",
+            "9:12: unknown key `plugins.p.grants.random.sead`; did you mean `seed`?",
+            "10:24: plugins.p.grants.keyvalue[0].bucket: `a.b` cannot be a bucket",
+            "10:69: plugins.p.grants.keyvalue[1].mode: expected \"ro\" or \"rw\"",
+            "10:107: plugins.p.grants.keyvalue[3]: two buckets are to be `a`",
+            "10:138: plugins.p.grants.keyvalue[4]: `bucket` is missing",
+            "10:138: plugins.p.grants.keyvalue[4]: `mode` is missing",
+        ],
     );
+    assert!(problems(text).iter().all(|problem| !problem.contains("hush")), "{:?}", problems(text));
 }
 
 #[test]
@@ -355,7 +441,7 @@ fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
     let config = load(&request(folder.path())).unwrap();
     let events = config.plugin("copy_asset_events").unwrap();
     let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(26));
+    assert_eq!(problem.place.line, Some(37));
     assert!(problem.message.contains("on-failure"), "{problem}");
     assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
     assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);

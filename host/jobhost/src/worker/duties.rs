@@ -1,12 +1,13 @@
 //! What a worker does beside its attempts: settling, extending leases,
 //! sweeping, watching. A duty does not end by itself. One that has ended has
-//! panicked, and without it the worker would only look as if it worked.
+//! panicked, and without it the worker would only look as if it worked. Those
+//! for a queue that is no longer served are ended.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::pending;
 
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::error::WorkerError;
 
@@ -18,24 +19,36 @@ pub(crate) struct Duties {
 }
 
 impl Duties {
-    /// Begins one. The name says what nobody does any more without it.
-    pub(crate) fn begin(&mut self, name: impl Into<String>, duty: impl Future<Output = ()> + Send + 'static) {
-        let id = self.tasks.spawn(duty).id();
-        self.names.insert(id, name.into());
+    /// Begins one. The name says what nobody does any more without it. It may
+    /// be ended by what is returned.
+    pub(crate) fn begin(
+        &mut self,
+        name: impl Into<String>,
+        duty: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        let handle = self.tasks.spawn(duty);
+        self.names.insert(handle.id(), name.into());
+        handle
     }
 
-    /// Returns when one has ended. It may be dropped at any await.
+    /// Returns when one has ended by itself. It may be dropped at any await.
     pub(crate) async fn broken(&mut self) -> WorkerError {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => self.told(ended),
-            None => pending().await,
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            if let Some(error) = self.told(ended) {
+                return error;
+            }
         }
+        pending().await
     }
 
-    /// One that has ended already, if there is one.
+    /// One that has ended by itself already, if there is one.
     pub(crate) fn broken_already(&mut self) -> Option<WorkerError> {
-        let ended = self.tasks.try_join_next_with_id()?;
-        Some(self.told(ended))
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            if let Some(error) = self.told(ended) {
+                return Some(error);
+            }
+        }
+        None
     }
 
     /// Ends them all.
@@ -43,12 +56,15 @@ impl Duties {
         self.tasks.shutdown().await;
     }
 
-    fn told(&self, ended: Result<(Id, ()), JoinError>) -> WorkerError {
+    /// What is wrong with that, unless it was told to end.
+    fn told(&mut self, ended: Result<(Id, ()), JoinError>) -> Option<WorkerError> {
         let (id, reason) = match ended {
-            Ok((id, ())) => (id, "it returned".to_owned()),
-            Err(error) => (error.id(), said(error)),
+            Ok((id, ())) => (id, Some("it returned".to_owned())),
+            Err(error) if error.is_cancelled() => (error.id(), None),
+            Err(error) => (error.id(), Some(said(error))),
         };
-        WorkerError::Duty { duty: self.names.get(&id).cloned().unwrap_or_default(), reason }
+        let duty = self.names.remove(&id).unwrap_or_default();
+        reason.map(|reason| WorkerError::Duty { duty, reason })
     }
 }
 

@@ -75,6 +75,34 @@ pub enum Event {
         /// Which.
         ids: Vec<JobId>,
     },
+    /// A plugin's new version is in force; running attempts finish on the one they began with.
+    Swapped {
+        /// The plugin's configured name.
+        plugin: String,
+        /// The digest of the version before.
+        from: String,
+        /// That of the new one.
+        to: String,
+    },
+    /// A plugin's file is gone or cannot be used; the version in force stays.
+    SwapRefused {
+        /// The plugin's configured name.
+        plugin: String,
+        /// The digest of the version that stays.
+        stays: String,
+        /// What is wrong with the file.
+        reason: String,
+    },
+    /// The configuration was read again and is in force.
+    Reloaded {
+        /// The queues that are served from now on, by their configured names.
+        queues: Vec<String>,
+    },
+    /// The configuration was read again and cannot be put in force; nothing has changed.
+    ReloadRefused {
+        /// All that is wrong with it, a line each.
+        reason: String,
+    },
     /// The store does not answer; the worker waits for it.
     StoreLost {
         /// What it said.

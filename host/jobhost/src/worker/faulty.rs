@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jobhost_queue::{
-    Channel, Counts, FailedJob, Held, JobId, JobStatus, Lease, NewJob, Progress, Pushed, Reservation, ReserveOptions,
-    Settled, Settlement, Store, StoreError, SweepReport, Token, Wake,
+    Bucket, Change, Changed, Channel, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob, Progress,
+    Pushed, Quota, Reservation, ReserveOptions, Settled, Settlement, Store, StoreError, SweepReport, Token, Values,
+    Wake,
 };
 use tokio::sync::watch;
 
@@ -99,6 +100,27 @@ impl Faulty {
 
 fn corrupt() -> StoreError {
     StoreError::Corrupt { store: "faulty".into(), place: "a key".into(), reason: "planned; delete it".into() }
+}
+
+#[async_trait]
+impl KeyValue for Faulty {
+    async fn values(&self, bucket: &Bucket, keys: &[String]) -> Result<Values, StoreError> {
+        self.through("values", self.inner.values(bucket, keys)).await
+    }
+
+    async fn keys(&self, bucket: &Bucket, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.through("keys", self.inner.keys(bucket, after, limit)).await
+    }
+
+    async fn change(
+        &self,
+        bucket: &Bucket,
+        fence: &Lease,
+        quota: Quota,
+        change: &Change,
+    ) -> Result<Changed, StoreError> {
+        self.through("change", self.inner.change(bucket, fence, quota, change)).await
+    }
 }
 
 #[async_trait]

@@ -9,6 +9,7 @@ pub mod run;
 mod duties;
 mod execute;
 mod lease;
+mod line_up;
 pub(crate) mod outage;
 mod settle;
 mod slot;

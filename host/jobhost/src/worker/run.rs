@@ -15,15 +15,15 @@ use super::error::WorkerError;
 use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
 use super::lease::{Leases, bring_one, keep_leases};
+use super::line_up::LineUp;
 use super::outage::Outage;
 use super::settle::Settler;
 use super::slot::{TakenSlot, claim, share};
 use super::stop::Stop;
-use super::sweep::sweep;
 use super::take::{Source, Suspects, Taken};
 use super::unusable::Unusable;
 use crate::push::Pusher;
-use crate::registry::Registry;
+use crate::registry::{QueueInForce, Registry};
 
 /// When a worker stops by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Worker {
     pub pusher: Arc<Pusher>,
     /// Who listens.
     pub events: Events,
-    /// The queues to serve, by their configured names.
-    pub queues: Vec<String>,
+    /// The queues to serve.
+    pub queues: Served,
     /// Jobs at once, at least 1.
     pub concurrency: u32,
     /// How long running jobs may go on after the worker was told to stop.
@@ -55,10 +55,19 @@ pub struct Worker {
     pub identity: String,
 }
 
+/// The queues that a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// All that are configured, also those that come to be while it works.
+    All,
+    /// Those of these names that are configured.
+    Named(Vec<String>),
+}
+
 /// What the tasks of one run share.
 pub(super) struct Shared {
-    store: Arc<dyn Store>,
-    registry: Arc<ArcSwap<Registry>>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) registry: Arc<ArcSwap<Registry>>,
     pusher: Arc<Pusher>,
     pub(super) events: Events,
     identity: String,
@@ -99,15 +108,26 @@ impl Worker {
             bell,
             stop: told,
         });
-        let mut sources = sources(&shared, &self.queues, &unusable);
         let (tell_stopping, stopping) = watch::channel(false);
-        let mut duties = duties(&shared, &sources, &outage, settling, stopping);
+        let mut duties = Duties::default();
+        duties.begin("its settling of jobs", settling);
+        let leases = keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping);
+        duties.begin("its keeping of leases", leases);
+        let mut line_up = LineUp::new(self.queues, unusable);
+        line_up.follow(&shared, &outage, &mut duties);
         shared.events.tell(&Event::WorkerStarted);
 
         let mut attempts = JoinSet::new();
+        let slots = Arc::new(Semaphore::new(self.concurrency as usize));
         let mut stopping = Stop::new(&shared, self.grace, tell_takers, tell_stopping);
-        let taking = take_jobs(&shared, &mut sources, &outage, (self.concurrency, until), &mut attempts);
-        let taken = stopping.take_until(taking, &mut duties, stop).await;
+        let taken = loop {
+            let look = Look { shared: &shared, outage: &outage, slots: &slots, until };
+            let taking = take_jobs(look, &mut line_up, &mut attempts);
+            match stopping.take_until(taking, &mut duties, stop.clone()).await {
+                Ok(Why::Reconfigured) if !stopping.has_begun() => line_up.follow(&shared, &outage, &mut duties),
+                taken => break taken.map(|_| ()),
+            }
+        };
         if taken.is_err() && !stopping.has_begun() {
             stopping.begin();
         }
@@ -121,71 +141,45 @@ impl Worker {
     }
 }
 
-fn sources(shared: &Shared, queues: &[String], unusable: &Unusable) -> Vec<Source> {
-    let registry = shared.registry.load();
-    queues
-        .iter()
-        .filter_map(|name| registry.queue(name))
-        .map(|queue| Source::new(queue, shared.suspects.clone(), unusable.clone()))
-        .collect()
-}
-
-/// Begins all that a worker does beside its attempts.
-fn duties(
-    shared: &Arc<Shared>,
-    sources: &[Source],
-    outage: &Outage,
-    settling: impl Future<Output = ()> + Send + 'static,
-    stopping: watch::Receiver<bool>,
-) -> Duties {
-    let (store, events) = (&shared.store, &shared.events);
-    let mut duties = Duties::default();
-    duties.begin("its settling of jobs", settling);
-    let leases = keep_leases(shared.leases.clone(), Arc::clone(store), outage.clone(), stopping);
-    duties.begin("its keeping of leases", leases);
-    for source in sources {
-        let queue = &source.name;
-        let sweeping = sweep(Arc::clone(store), events.clone(), queue.clone(), source.channel().clone());
-        duties.begin(format!("its sweeping of queue `{queue}`"), sweeping);
-        let watching = source.watch(Arc::clone(store), Arc::clone(&shared.bell), outage.clone());
-        duties.begin(format!("its watch on queue `{queue}`"), watching);
-    }
-    duties
+/// Why no more jobs are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// There is nothing more to do, or it was told to stop.
+    Over,
+    /// Another registry is in force: the queues may be others.
+    Reconfigured,
 }
 
 /// Fills free slots until there is nothing more to do, or `stop`.
-async fn take_jobs(
-    shared: &Arc<Shared>,
-    sources: &mut [Source],
-    outage: &Outage,
-    (concurrency, until): (u32, Until),
-    attempts: &mut JoinSet<()>,
-) -> Result<(), WorkerError> {
-    let slots = Arc::new(Semaphore::new(concurrency as usize));
-    let mut stopped = shared.stop.clone();
+async fn take_jobs(look: Look<'_>, line_up: &mut LineUp, attempts: &mut JoinSet<()>) -> Result<Why, WorkerError> {
+    let mut stopped = look.shared.stop.clone();
     loop {
         let slot = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-            slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
+            _ = stopped.wait_for(|stop| *stop) => return Ok(Why::Over),
+            slot = Arc::clone(look.slots).acquire_owned() => slot.ok(),
         };
-        if until == Until::Empty {
+        if line_up.is_outdated(look.shared) {
+            return Ok(Why::Reconfigured);
+        }
+        let sources = &mut line_up.sources;
+        if look.until == Until::Empty {
             all_usable(sources)?;
         }
         // What runs now may push more; what has ended has already done so. A job
         // whose end cannot be stored has left its slot, but not its lease.
-        let running = shared.leases.len() > 0;
+        let running = look.shared.leases.len() > 0;
         while attempts.try_join_next().is_some() {}
-        sources.rotate_left(1.min(sources.len()));
-        let look = Look { shared, outage, slots: &slots, until };
+        let first = 1.min(sources.len());
+        sources.rotate_left(first);
         let taken = look_at_all(look, sources, slot, attempts).await?;
         if taken == 0 {
-            if until == Until::Empty && !running {
-                return Ok(());
+            if look.until == Until::Empty && !running {
+                return Ok(Why::Over);
             }
             tokio::select! {
-                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-                () = wait_for_work(shared, sources, until) => {}
+                _ = stopped.wait_for(|stop| *stop) => return Ok(Why::Over),
+                () = wait_for_work(look.shared, sources, look.until) => {}
             }
         }
     }
@@ -193,7 +187,7 @@ async fn take_jobs(
 
 /// An error if the end of a job of one of the queues cannot be stored.
 fn all_usable(sources: &[Source]) -> Result<(), WorkerError> {
-    let broken = sources.iter().find_map(|source| Some((source.name.clone(), source.unusable()?)));
+    let broken = sources.iter().find_map(|source| Some((source.name().to_owned(), source.unusable()?)));
     broken.map_or(Ok(()), |(queue, reason)| Err(WorkerError::Queue { queue, reason }))
 }
 
@@ -226,19 +220,19 @@ async fn look_at_all(
                 Err(error) if look.until == Until::Empty => return Err(error.into()),
                 Err(error) => {
                     if source.is_news(&error) {
-                        tracing::error!(queue = source.name, %error, "no jobs can be taken from this queue");
+                        tracing::error!(queue = source.name(), %error, "no jobs can be taken from this queue");
                     }
                     Taken::default()
                 }
             };
         if !reclaimed.is_empty() {
-            shared.events.tell(&Event::Reclaimed { queue: source.name.clone(), ids: reclaimed });
+            shared.events.tell(&Event::Reclaimed { queue: source.name().to_owned(), ids: reclaimed });
         }
         taken += jobs.len();
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
                 let slot = TakenSlot::new(Arc::clone(shared), &reserved, asked_at, slot);
-                attempts.spawn(attempt(slot, source.name.clone(), reserved));
+                attempts.spawn(attempt(slot, Arc::clone(&source.queue), reserved));
             }
         }
         in_hand = slots.pop();
@@ -268,10 +262,11 @@ async fn wait_for_work(shared: &Shared, sources: &[Source], until: Until) {
 }
 
 /// One job in its slot, from here to its settlement.
-async fn attempt(taken: TakenSlot, queue: String, reserved: Reserved) {
+async fn attempt(taken: TakenSlot, queue: Arc<QueueInForce>, reserved: Reserved) {
     let (shared, holding) = (&taken.shared, &taken.holding);
     let registry = shared.registry.load_full();
-    let Some(queue) = registry.queue(&queue).cloned() else { return };
+    // It may just have been taken out of the configuration.
+    let queue = registry.queue(&queue.config.name).cloned().unwrap_or(queue);
     let scope = AttemptScope {
         pusher: Arc::clone(&shared.pusher),
         store: Arc::clone(&shared.store),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::duties::Duties;
 use super::error::WorkerError;
 use super::events::Event;
-use super::run::Shared;
+use super::run::{Shared, Why};
 use super::settle::LAST_SETTLEMENTS;
 
 /// A worker's stop, begun or not.
@@ -63,10 +63,10 @@ impl<'s> Stop<'s> {
     /// for it.
     pub(super) async fn take_until(
         &mut self,
-        taking: impl Future<Output = Result<(), WorkerError>>,
+        taking: impl Future<Output = Result<Why, WorkerError>>,
         duties: &mut Duties,
         mut told: watch::Receiver<bool>,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<Why, WorkerError> {
         let mut over = false;
         tokio::pin!(taking);
         loop {

@@ -30,8 +30,8 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(10);
 
 /// A queue as the worker's loop sees it.
 pub(crate) struct Source {
-    /// The queue's configured name.
-    pub(crate) name: String,
+    /// As it was configured when this was made.
+    pub(crate) queue: Arc<QueueInForce>,
     channel: Channel,
     ready: Arc<AtomicBool>,
     wanted: Arc<Notify>,
@@ -76,9 +76,9 @@ impl Suspects {
 
 impl Source {
     /// A queue that is looked at first of all.
-    pub(crate) fn new(queue: &QueueInForce, suspects: Suspects, unusable: Unusable) -> Self {
+    pub(crate) fn new(queue: &Arc<QueueInForce>, suspects: Suspects, unusable: Unusable) -> Self {
         Self {
-            name: queue.config.name.clone(),
+            queue: Arc::clone(queue),
             channel: queue.config.channel.clone(),
             ready: Arc::new(AtomicBool::new(true)),
             wanted: Arc::default(),
@@ -88,6 +88,11 @@ impl Source {
             unusable,
             broken: None,
         }
+    }
+
+    /// The queue's configured name.
+    pub(crate) fn name(&self) -> &str {
+        &self.queue.config.name
     }
 
     /// The queue's channel.

@@ -20,6 +20,7 @@
 
 pub mod delay;
 pub mod failed;
+pub mod keyvalue;
 pub mod lease;
 pub mod look;
 pub mod poison;
@@ -202,6 +203,28 @@ macro_rules! __promises {
                 wait_ignores_other_channels
                 a_dropped_wait_takes_nothing_along
                 several_waiters_are_all_woken
+            }
+            keyvalue {
+                what_is_set_is_read_by_every_handle
+                an_empty_bucket_has_no_keys_and_version_zero
+                buckets_do_not_see_each_other_nor_channels
+                any_bytes_are_a_value_and_any_text_is_a_key
+                keys_are_dropped_and_one_that_is_not_there_is_no_error
+                several_values_are_set_or_none
+                keys_are_listed_in_order_page_by_page
+                a_number_is_added_to_by_many_without_a_loss
+                numbers_are_exact_to_64_bits
+                what_is_not_a_number_is_left_alone
+                every_write_gives_a_version_that_was_never_there
+                a_swap_of_what_was_seen_is_made
+                a_swap_of_what_somebody_wrote_since_is_stale
+                a_swap_of_an_absent_key_is_stale_once_it_was_there_in_between
+                of_many_swaps_of_one_look_one_is_made
+                a_change_under_a_lost_lease_changes_nothing
+                a_change_under_a_foreign_token_changes_nothing
+                a_full_bucket_takes_no_more_keys_and_no_more_bytes
+                a_bucket_is_what_it_was_after_a_clear
+                what_is_too_long_or_too_much_is_invalid
             }
         }
     };

@@ -1,7 +1,8 @@
-//! The keys of a channel. Nowhere else is a Redis key spelled; what is in them
+//! The keys of a channel and of a bucket. Nowhere else is a Redis key spelled; what is in them
 //! is written and read by the scripts.
 
 use crate::job::Channel;
+use crate::keyvalue::Bucket;
 
 /// A kind of key: the name that scripts use, what follows the channel's name,
 /// the Redis type.
@@ -40,7 +41,8 @@ pub(super) const KINDS: &[Kind] = &[
     // command reads or drops all of a job's: `<id>:lease` while it is reserved;
     // `:job`, its key, push time and metadata; `:times`, since when it can be
     // taken; `:crashes`, workers that died with it; `:progress`, what the
-    // running or last attempt said; `:record`, the latest attempt settled.
+    // running or last attempt said; `:record`, the latest attempt settled;
+    // `:changed`, the last change of a bucket under the lease, and its answer.
     kind("jobs", ":jobs", "hash"),
     // Reserved ids by when their leases were last extended (ms).
     kind("leases_at", ":leases_at", "zset"),
@@ -62,6 +64,29 @@ pub(super) const KINDS: &[Kind] = &[
     kind("receipts", ":receipts", "hash"),
     kind("receipts_at", ":receipts_at", "zset"),
 ];
+
+/// All keys of a bucket, in the order of KEYS. They are outside of every
+/// channel: no kind of a channel's key ends as they do, and none has the dot
+/// by which yii2-queue's `clear` finds what it deletes.
+pub(super) const BUCKET_KINDS: &[Kind] = &[
+    // key → `<version> <value>`.
+    kind("values", ":values", "hash"),
+    // Keys, all with one score: in the order of their bytes.
+    kind("order", ":order", "zset"),
+    // version (of the latest write), deleted (of the latest that dropped a
+    // key), bytes (of keys and values). It stays when the bucket is empty.
+    kind("numbers", ":numbers", "hash"),
+];
+
+/// The keys of one bucket, in the order of [`BUCKET_KINDS`].
+pub(super) fn bucket(bucket: &Bucket) -> impl Iterator<Item = String> {
+    BUCKET_KINDS.iter().map(move |kind| format!("jobhost:keyvalue:{bucket}{}", kind.suffix))
+}
+
+/// The set that has a bucket's keys in order.
+pub(super) fn bucket_order(bucket: &Bucket) -> String {
+    format!("jobhost:keyvalue:{bucket}:order")
+}
 
 /// The keys of one channel, in the order of [`KINDS`].
 pub(super) fn block(channel: &Channel) -> impl Iterator<Item = String> {
@@ -90,5 +115,18 @@ mod tests {
         let channel = Channel::new("cpa:queue:copy:asset").unwrap();
         assert_eq!(block(&channel).nth(2).unwrap(), "cpa:queue:copy:asset.waiting");
         assert_eq!(block(&channel).nth(2).unwrap(), waiting(&channel));
+    }
+
+    #[test]
+    fn a_buckets_keys_are_never_those_of_a_channel_nor_deleted_by_yii2s_clear() {
+        let bucket = Bucket::new("Asset_state-1").unwrap();
+        let ours: Vec<_> = super::bucket(&bucket).collect();
+        assert_eq!(ours[1], bucket_order(&bucket));
+        assert!(ours.iter().all(|key| !key.contains('.')));
+        for kind in KINDS {
+            assert!(ours.iter().all(|key| !key.ends_with(kind.suffix)), "{}", kind.name);
+        }
+        assert!(Bucket::new("a.b").is_err() && Bucket::new("a:b").is_err() && Bucket::new("").is_err());
+        assert!(Bucket::new(&"a".repeat(100)).is_ok() && Bucket::new(&"a".repeat(101)).is_err());
     }
 }

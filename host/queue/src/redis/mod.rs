@@ -14,6 +14,7 @@ mod connection;
 mod decode;
 mod encode;
 mod keys;
+mod keyvalue;
 #[cfg(feature = "conformance")]
 mod private_server;
 mod scripts;

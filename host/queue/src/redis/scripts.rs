@@ -5,18 +5,20 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::keys::KINDS;
+use super::keys::{BUCKET_KINDS, KINDS, Kind};
 
 /// The names and types of a block of KEYS as Lua, then the prelude, then a script.
 fn assemble(body: &str) -> Script {
-    let list = |of: fn(&super::keys::Kind) -> &'static str| {
-        let quoted: Vec<_> = KINDS.iter().map(|kind| format!("'{}'", of(kind))).collect();
+    let list = |kinds: &[Kind], of: fn(&Kind) -> &'static str| {
+        let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
         quoted.join(", ")
     };
     Script::new(&format!(
-        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\n{}\n{body}",
-        list(|kind| kind.name),
-        list(|kind| kind.redis_type),
+        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\nlocal BUCKET_NAMES = {{ {} }}\nlocal BUCKET_TYPES = {{ {} }}\n{}\n{body}",
+        list(KINDS, |kind| kind.name),
+        list(KINDS, |kind| kind.redis_type),
+        list(BUCKET_KINDS, |kind| kind.name),
+        list(BUCKET_KINDS, |kind| kind.redis_type),
         include_str!("scripts/prelude.lua"),
     ))
 }
@@ -45,6 +47,8 @@ scripts! {
     REMOVE_FAILED = "remove_failed.lua";
     REMOVE = "remove.lua";
     CLEAR = "clear.lua";
+    BUCKET_VALUES = "bucket_values.lua";
+    BUCKET_CHANGE = "bucket_change.lua";
 }
 
 #[cfg(test)]
@@ -74,7 +78,7 @@ mod tests {
                 );
                 if let Some(key) = arguments.next() {
                     assert!(
-                        ["k.", "k[", "set"].iter().any(|start| key.starts_with(start)),
+                        ["k.", "k[", "set", "b.", "b["].iter().any(|start| key.starts_with(start)),
                         "{file}: {command} is given the key {key}"
                     );
                 }

@@ -9,6 +9,7 @@ mod busy;
 mod failed;
 mod failure;
 mod file;
+mod keyvalue;
 mod lease;
 mod line;
 mod look;
@@ -40,6 +41,7 @@ use self::watch::Watcher;
 use self::writer::Writer;
 use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, NewJob, Token};
+use crate::keyvalue::{Bucket, Change, Changed, KeyValue, Quota, Values, check_keys, check_limit};
 use crate::record::Progress;
 use crate::store::{
     Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
@@ -257,6 +259,33 @@ impl Store for SqliteStore {
             rest = left;
             tokio::time::sleep(BETWEEN_STEPS).await;
         }
+    }
+}
+
+#[async_trait]
+impl KeyValue for SqliteStore {
+    async fn values(&self, bucket: &Bucket, keys: &[String]) -> Result<Values, StoreError> {
+        check_keys(keys.iter())?;
+        let (bucket, keys) = (bucket.clone(), keys.to_vec());
+        self.readers.read(move |sql| keyvalue::values(sql, &bucket, &keys)).await
+    }
+
+    async fn keys(&self, bucket: &Bucket, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
+        check_limit(limit)?;
+        let (bucket, after) = (bucket.clone(), after.unwrap_or_default().to_owned());
+        self.readers.read(move |sql| keyvalue::keys(sql, &bucket, &after, limit)).await
+    }
+
+    async fn change(
+        &self,
+        bucket: &Bucket,
+        fence: &Lease,
+        quota: Quota,
+        change: &Change,
+    ) -> Result<Changed, StoreError> {
+        change.check()?;
+        let write = keyvalue::Write { bucket: bucket.clone(), fence: fence.clone(), quota, change: change.clone() };
+        self.writer.run(move |verb| write.run(verb)).await
     }
 }
 

@@ -1,4 +1,4 @@
--- The tables of a jobhost store, version 1 (PRAGMA user_version). Times are
+-- The tables of a jobhost store (PRAGMA user_version), since version 1. Times are
 -- milliseconds since 1970, texts named JSON are what serde_json writes.
 --
 -- A job is one small row that changes its state in place; its body, which may

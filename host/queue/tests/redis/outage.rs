@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use jobhost_queue::redis::{PrivateRedis, RedisStore};
 use jobhost_queue::{
-    Channel, Clock, Counts, JobId, NewJob, Pushed, Settled, Settlement, Store, StoreError, Token, Verdict, Wake,
+    Bucket, Change, Changed, Channel, Clock, Counts, JobId, KeyValue, NewJob, Pushed, Quota, Settled, Settlement,
+    Store, StoreError, Token, Verdict, Wake,
 };
 use jobhost_tests::{Fate, Proxy, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -69,6 +70,25 @@ async fn a_push_whose_reply_is_lost_stores_once() {
     assert_eq!(pushed.unwrap(), expected);
     assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
     assert_eq!(t.store.counts(&t.channel).await.unwrap().waiting, 2);
+}
+
+#[tokio::test]
+async fn a_change_of_a_bucket_whose_reply_is_lost_is_made_once() {
+    let (t, proxy, store) = proxied().await;
+    t.push(&["x"]).await;
+    let lease = t.reserve_one().await.lease;
+    let (bucket, quota) = (Bucket::new("b").unwrap(), Quota { keys: 10, bytes: 100 });
+    let change = async |change: Change| store.change(&bucket, &lease, quota, &change).await.unwrap();
+    let add = Change::Add { key: "n".to_owned(), delta: 5 };
+    assert_eq!(change(add.clone()).await, Changed::Sum(5));
+    proxy.lose.store(1, Ordering::SeqCst);
+    assert_eq!(change(add).await, Changed::Sum(10));
+    assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "a reply was lost");
+    let seen = store.values(&bucket, &["n".to_owned()]).await.unwrap();
+    proxy.lose.store(1, Ordering::SeqCst);
+    let swap = Change::Swap { key: "n".to_owned(), value: b"mine".to_vec(), version: seen.version };
+    assert_eq!(change(swap.clone()).await, Changed::Yes);
+    assert_eq!(change(swap).await, Changed::Stale);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use jobhost_queue::{JobId, JobState, Message, NewJob, Settled, Settlement, Store, StoreError, Token, Verdict};
+use jobhost_queue::{
+    Bucket, Change, JobId, JobState, KeyValue, Message, NewJob, Quota, Settled, Settlement, Store, StoreError, Token,
+    Verdict,
+};
 
 use crate::support::{Bench, done, follow_up, ids, options, settlement};
 
@@ -174,4 +177,30 @@ async fn a_call_over_its_limits_is_invalid() {
         assert!(matches!(error, StoreError::Invalid(_)), "{error}");
     }
     assert!(t.keys("*").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_type_or_without_versions_is_named_and_nothing_is_changed() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    let lease = t.reserve_one().await.lease;
+    let (bucket, quota) = (Bucket::new("b").unwrap(), Quota { keys: 10, bytes: 100 });
+    let keys = ["k".to_owned()];
+    let set = Change::Set(vec![("k".to_owned(), b"v".to_vec())]);
+    for key in ["values", "order", "numbers"] {
+        let key = format!("jobhost:keyvalue:b:{key}");
+        t.redis::<()>(&format!("SET {key} x")).await;
+        let refused = t.store.change(&bucket, &lease, quota, &set).await.unwrap_err();
+        assert!(refused.to_string().contains(&key), "{refused}");
+        let refused = t.store.values(&bucket, &keys).await.unwrap_err();
+        assert!(refused.to_string().contains(&key), "{refused}");
+        t.redis::<()>(&format!("DEL {key}")).await;
+    }
+    assert!(t.keys("jobhost:*").await.is_empty());
+    t.redis::<()>("HSET jobhost:keyvalue:b:values k by-hand").await;
+    let refused = t.store.values(&bucket, &keys).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+    let refused = t.store.change(&bucket, &lease, quota, &set).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+    assert_eq!(t.redis::<String>("HGET jobhost:keyvalue:b:values k").await, "by-hand");
 }

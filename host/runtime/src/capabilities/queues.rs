@@ -1,8 +1,8 @@
 //! Which queues a plugin may push to, and what a draft must look like. It stores nothing.
 
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
+use super::advice::{key, quoted};
 use crate::output::shown;
 use crate::types::JobDraft;
 
@@ -81,17 +81,6 @@ fn metadata_problem(draft: &JobDraft) -> Option<String> {
             None
         }
     })
-}
-
-/// A key of TOML, quoted where it has to be.
-fn key(name: &str) -> String {
-    let bare = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
-}
-
-/// A string of TOML. JSON's escapes are a subset of TOML's.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -369,14 +369,18 @@ mod unknown_import {
 }
 
 #[test]
-fn an_import_that_cannot_be_granted_yet_is_refused_with_advice() {
+fn an_import_that_is_not_granted_is_refused_with_advice() {
     let text = refused(&component(
         r#"(import "wasi:http/types@0.2.10" (instance))
            (import "wasi:http/outgoing-handler@0.2.10" (instance))
            (instance $i) (export "jobhost:plugin/handler@0.1.0" (instance $i))"#,
     ));
     assert!(text.contains("imports `wasi:http/types@0.2.10`, `wasi:http/outgoing-handler@0.2.10`, which"), "{text}");
-    assert!(text.contains("requests over HTTP cannot be granted yet"), "{text}");
+    assert!(
+        text.contains("to allow it, add `http = [\"https://HOST/PATH/\"]` under `[plugins.thumbs.grants]`"),
+        "{text}"
+    );
+    assert!(text.contains("`--disable http fetch-event`"), "{text}");
 }
 
 #[test]

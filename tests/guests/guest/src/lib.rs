@@ -11,6 +11,15 @@ pub mod handler_world {
     });
 }
 
+/// Bindings of the world `grantable`: a behaviour that uses one of its interfaces has to be granted it.
+pub mod grantable_world {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "grantable",
+        generate_all,
+    });
+}
+
 pub use handler_world::jobhost::plugin::{context, queue, types};
 
 use types::{Failure, Job, JobDraft, JobError};

@@ -81,7 +81,7 @@ impl Stage {
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
             events: Events::to(vec![self.heard.clone()]),
-            queues: vec!["q".into()],
+            queues: Served::All,
             concurrency: 2,
             grace: Duration::from_secs(1),
             identity: "here:1".into(),
@@ -253,7 +253,8 @@ async fn run_ends_with_an_error_when_jobs_whose_end_cannot_be_stored_are_in_all_
         stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
     }
     let (_stop, told) = watch::channel(false);
-    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let worker =
+        Worker { concurrency: 1, queues: Served::Named(vec!["q".into(), "other".into()]), ..stage.worker().await };
     let said = end_of(tokio::spawn(worker.run(Until::Empty, told))).await;
     assert!(said.contains("queue `q` is not served") && said.contains("job 1"), "{said}");
 }
@@ -267,7 +268,8 @@ async fn jobs_whose_end_cannot_be_stored_leave_their_slots_to_other_queues_and_k
         stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
     }
     let (stop, told) = watch::channel(false);
-    let worker = Worker { concurrency: 1, queues: vec!["q".into(), "other".into()], ..stage.worker().await };
+    let worker =
+        Worker { concurrency: 1, queues: Served::Named(vec!["q".into(), "other".into()]), ..stage.worker().await };
     let working = tokio::spawn(worker.run(Until::Told, told));
     stage.store.called("settle", 1).await;
     let jobs = [NewJob::new(r#"{"class":"Nobody"}"#, 10), NewJob::new(r#"{"class":"Nobody"}"#, 10)];

@@ -1,6 +1,6 @@
 -- Shared pieces, put before every script (redis/scripts.rs). Above them stand
 -- NAMES and TYPES: the kinds of keys of a channel in the order of KEYS, and the
--- type that each must have, written out of redis/keys.rs.
+-- type that each must have, written out of redis/keys.rs; and those of a bucket.
 --
 -- Every script is given whole blocks of #NAMES keys, one block a channel. It
 -- first checks (bad_type, fences, targets) and only then writes, because Redis
@@ -22,6 +22,25 @@ local function channel(block)
     k[NAMES[i]] = KEYS[before + i]
   end
   return k
+end
+
+-- The keys of a bucket, by kind; they stand behind those of so many channels.
+local function bucket(channels)
+  local b, before = {}, channels * #NAMES
+  for i = 1, #BUCKET_NAMES do
+    b[BUCKET_NAMES[i]] = KEYS[before + i]
+  end
+  return b
+end
+
+-- Why a bucket cannot be used, as bad_type has it.
+local function bad_bucket(b)
+  for i = 1, #BUCKET_NAMES do
+    local found = redis.call('TYPE', b[BUCKET_NAMES[i]]).ok
+    if found ~= 'none' and found ~= BUCKET_TYPES[i] then
+      return b[BUCKET_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. BUCKET_TYPES[i]
+    end
+  end
 end
 
 -- Milliseconds since 1970: a test's, or Redis's own.
@@ -136,7 +155,7 @@ local function times(ready, attempts, first)
 end
 
 local function drop_lease(k, id)
-  redis.call('HDEL', k.jobs, id .. ':lease')
+  redis.call('HDEL', k.jobs, id .. ':lease', id .. ':changed')
   redis.call('ZREM', k.leases_at, id)
 end
 
@@ -207,7 +226,7 @@ end
 -- All that is kept of a job which is not over.
 local function forget_records(k, id)
   redis.call('HDEL', k.jobs, id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes',
-    id .. ':progress', id .. ':record')
+    id .. ':progress', id .. ':record', id .. ':changed')
   redis.call('ZREM', k.leases_at, id)
   if k.has.orphans then
     redis.call('ZREM', k.orphans, id)

@@ -2,8 +2,9 @@
 
 use super::{opened, place};
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../failed.rs"),
+    include_str!("../keyvalue.rs"),
     include_str!("../lease.rs"),
     include_str!("../line.rs"),
     include_str!("../look.rs"),

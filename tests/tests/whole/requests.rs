@@ -1,0 +1,92 @@
+//! Requests of plugins, as the configuration allows them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use jobhost_tests::{Workplace, guest, repository};
+use serde_json::{Value, json};
+
+use crate::settings::one_guest;
+
+/// A server that answers every request with 201 and what it was.
+fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = BufReader::new(stream.unwrap());
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: BufReader<TcpStream>) -> Option<()> {
+    loop {
+        let (mut asked, mut length) = (String::new(), 0);
+        stream.read_line(&mut asked).ok().filter(|read| *read > 0)?;
+        let mut header = String::new();
+        while stream.read_line(&mut header).ok()? > 2 {
+            length = header.strip_prefix("content-length: ").map_or(length, |length| length.trim().parse().unwrap());
+            if header.starts_with("authorization: ") {
+                asked += &header;
+            }
+            header.clear();
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).ok()?;
+        let answer = asked.replace("\r\n", "|") + &String::from_utf8(body).unwrap();
+        let answer = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+/// The output of one attempt that sends a request to `to`.
+fn sent(place: &Workplace, to: &str) -> (Value, String) {
+    let id = place.push("work", "X", &json!({ "to": to }).to_string());
+    let output = place.jobhost(&["run"]).run().success();
+    (place.status(&id)["output"][0].clone(), output.stderr)
+}
+
+#[test]
+fn a_plugin_sends_requests_where_the_configuration_says_so() {
+    let (place, address) = (Workplace::sqlite(), server());
+    let grant = format!("grants = {{ http = [{{ url = \"http://{address}/up\", private = true }}] }}");
+    one_guest(&place, "request", "", &grant);
+    let (answer, _) = sent(&place, &format!("http://{address}/up/7"));
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(201), &json!("GET /up/7 HTTP/1.1|")));
+    let (answer, log) = sent(&place, &format!("http://{address}/upper"));
+    assert_eq!(answer["error"], "ErrorCode::HttpRequestDenied");
+    assert!(log.contains("may not send GET") && log.contains("[plugins.it.grants]"), "{log}");
+}
+
+#[test]
+fn a_plugin_of_the_guest_crate_puts_a_file_with_a_token() {
+    let (place, address) = (Workplace::sqlite(), server());
+    let file = repository().join("plugins/target/wasm32-wasip2/release/examples/send.wasm");
+    place.configure(&format!(
+        "[queues.work]\n[plugins.send]\npath = {file:?}\njobs = [\"*\"]\n\
+         grants = {{ http = [{{ url = \"http://{address}/up\", methods = [\"PUT\"], private = true }}] }}\n"
+    ));
+    let upload = |url: &str| json!({"url": url, "token": "t0ken", "content": "picture"}).to_string();
+    let sent = place.push("work", "X", &upload(&format!("http://{address}/up/7.png?a=b")));
+    let denied = place.push("work", "X", &upload("http://example.com/"));
+    place.run("work");
+    let answer = &place.status(&sent)["output"]["answer"];
+    assert_eq!(answer, "PUT /up/7.png?a=b HTTP/1.1|authorization: Bearer t0ken|picture");
+    assert!(place.failure(&denied).to_string().contains("the upload is not allowed"), "{}", place.failure(&denied));
+}
+
+#[test]
+fn a_plugin_that_wants_requests_without_a_grant_is_not_loaded() {
+    let place = Workplace::sqlite();
+    one_guest(&place, "request", "", "");
+    let refused = place.jobhost(&["run"]).run().exits_with(2);
+    assert!(
+        refused.stderr.contains("add `http = [\"https://HOST/PATH/\"]` under `[plugins.it.grants]`"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains(guest("request").to_str().unwrap()), "{}", refused.stderr);
+}
