@@ -47,9 +47,6 @@ impl exports::jobhost::plugin::retry_policy::Guest for Policy {
                 )
                 .into(),
             ),
-            "loop" => loop {
-                std::hint::black_box(());
-            },
             "trap" => panic!("can-retry is broken"),
             "retry" => RetryDecision::Retry,
             "loop" => loop {
