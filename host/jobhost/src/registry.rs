@@ -51,20 +51,23 @@ impl Registry {
     }
 
     /// The same with one plugin's version replaced, or what speaks against it.
-    pub fn with(&self, config: &Config, version: Plugin) -> Result<Self, Vec<Problem>> {
+    pub fn with(&self, config: &Config, version: &Plugin) -> Result<Self, Vec<Problem>> {
         let replaced = |plugin: &Plugin| if plugin.name() == version.name() { version.clone() } else { plugin.clone() };
         let (registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
-    /// What another configuration makes of it: versions whose settings and files are the same stay, the others are
-    /// loaded; all problems at once.
+    /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
+    /// that are granted folders, secrets or requests, are loaded; all problems at once.
     pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
         let same = |plugin: &PluginConfig| {
             let before = from.plugin(&plugin.name)?;
             let settings =
                 |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
-            let version = self.plugin(&plugin.name).filter(|_| settings(before) == settings(plugin))?;
+            // Folders, secrets and certificates are found when a plugin is loaded, and may be others by now.
+            let grants = &plugin.grants;
+            let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
+            let version = self.plugin(&plugin.name).filter(|_| !reads && settings(before) == settings(plugin))?;
             let found = Source::read(&plugin.path, plugin.limits.component_bytes).ok()?;
             (found.digest() == version.digest()).then(|| version.clone())
         };

@@ -110,11 +110,14 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return Exit::Terminated,
                 _ = self.interrupt.recv() => return Exit::Interrupted,
-                _ = self.hangup.recv() => match &self.reload {
-                    // Where one is asked for already, it will see this change, too.
-                    Some(reload) => drop(reload.try_send(())),
-                    None => tracing::warn!("SIGHUP: `run` does not read its configuration again; `listen` does"),
-                },
+                _ = self.hangup.recv() => {
+                    if let Some(reload) = &self.reload {
+                        // Where one is asked for already, it will see this change, too.
+                        let _ = reload.try_send(());
+                    } else {
+                        tracing::warn!("SIGHUP: `run` does not read its configuration again; `listen` does");
+                    }
+                }
             }
         }
     }

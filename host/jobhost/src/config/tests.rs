@@ -146,6 +146,13 @@ fn every_key_of_a_plugin_is_read() {
             http_received: 23 << 10,
         }
     );
+}
+
+#[test]
+fn every_pin_and_grant_of_a_plugin_is_read() {
+    let folder = folder(FULL);
+    let config = load(&request(folder.path())).unwrap();
+    let plugin = config.plugin("copy_asset").unwrap();
     let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     assert_eq!(plugin.pin.digest.as_deref(), Some(digest));
     assert_eq!(plugin.pin.signer.as_ref().unwrap().key_id(), "E7620F1842B4E81F");

@@ -87,7 +87,7 @@ impl Swap {
         let loaded = load_one(&self.engine, plugin, Some(in_force.clone())).await.map_err(|problem| problem.message)?;
         let Some(version) = loaded else { return Ok(()) };
         let to = version.digest().to_owned();
-        let registry = registry.with(&self.config, version).map_err(|problems| lines(&problems))?;
+        let registry = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
         self.registry.store(Arc::new(registry));
         self.events.tell(&Event::Swapped { plugin: plugin.name.clone(), from: in_force, to });
         Ok(())
