@@ -55,6 +55,13 @@ impl Invocation {
         self
     }
 
+    /// It may take this long instead of a minute.
+    #[must_use]
+    pub fn within(mut self, most: Duration) -> Self {
+        self.most = most;
+        self
+    }
+
     /// Runs it to its end, at most for a minute.
     #[track_caller]
     pub fn run(mut self) -> Finished {

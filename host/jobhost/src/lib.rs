@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod host;
+pub mod project;
 pub mod push;
 pub mod registry;
 pub mod swap;

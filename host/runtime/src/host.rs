@@ -37,9 +37,15 @@ pub trait CallHost: Send + Sync + 'static {
         Err("there is no store here")
     }
 
-    /// A message of the guest's log, or the runtime's word on what it refused the guest. It is bounded and printable;
-    /// where it has several lines, all but the first are indented.
+    /// A message of the guest's log. It is bounded and printable; where it has several lines, all but the first are
+    /// indented.
     fn log(&self, level: Level, message: &str);
+
+    /// The runtime's word on what it refused the guest, with the line of configuration that would allow it. It is bounded
+    /// and printable.
+    fn refused(&self, advice: &str) {
+        self.log(Level::Warn, advice);
+    }
 }
 
 /// Refusals that the operator is told of in one call, once each. A guest may go on to try other things.
@@ -235,7 +241,7 @@ impl State {
     /// Tells the operator what would allow what was just refused, each thing once.
     pub(crate) fn advise(&mut self, advice: String) {
         if self.advised.len() < ADVISED && !self.advised.contains(&advice) {
-            self.host.log(Level::Warn, &printable(&advice));
+            self.host.refused(&printable(&advice));
             self.advised.push(advice);
         }
     }

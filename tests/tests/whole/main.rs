@@ -38,6 +38,7 @@ mod hooks;
 mod keyvalue;
 mod limits;
 mod listening;
+mod making;
 mod outages;
 mod plugins;
 mod readme;

@@ -1,6 +1,8 @@
 //! The commands and options, as clap reads them. What they mean is in the
 //! module of each command.
 
+mod plugin;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jobhost_runtime::Signer;
 
 use crate::config::parse_duration;
+
+pub use plugin::{PluginBuildArgs, PluginNewArgs, PluginTestArgs};
 
 /// Runs background jobs from Redis or SQLite, each in a WebAssembly sandbox.
 #[derive(Debug, Parser)]
@@ -293,6 +297,12 @@ pub enum PluginCommand {
     Inspect(PluginInspectArgs),
     /// The same for every plugin of the configuration, with its limits and grants
     Check,
+    /// Write a small project to make a plugin of
+    New(PluginNewArgs),
+    /// Build the plugin of a project with its language's tools
+    Build(PluginBuildArgs),
+    /// Build it and run the jobs beside it, *.job.json, in the sandbox, without a store
+    Test(PluginTestArgs),
 }
 
 /// Of `plugin inspect`.
@@ -344,6 +354,12 @@ mod tests {
             "config check --color never",
             "plugin inspect x.wasm --json",
             "plugin check --config x.toml",
+            "plugin new greet",
+            "plugin new greet --lang rust --hooks",
+            "plugin build",
+            "plugin build greet --json",
+            "plugin test greet --update",
+            "plugin test --watch",
             "completions bash",
             "--log-format json info",
         ] {
@@ -371,6 +387,10 @@ mod tests {
             "plugin",
             "plugin inspect",
             "plugin check x.wasm",
+            "plugin new",
+            "plugin new greet --lang cobol",
+            "plugin build a b",
+            "plugin test --watch --update",
             "completions tcsh",
             "info --color sometimes",
         ] {

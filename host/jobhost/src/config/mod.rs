@@ -9,6 +9,7 @@ mod grants;
 mod http;
 mod limits;
 mod load;
+mod lone_grants;
 mod problem;
 mod section;
 
@@ -23,6 +24,7 @@ pub use durations::{parse_duration, parse_size, show_duration, show_size};
 pub use file::is_name;
 pub use limits::{LIMITS, LimitKey, Unit};
 pub use load::{Request, load};
+pub use lone_grants::read_lone_grants;
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
 
 /// The file that is read where no other is named.

@@ -70,7 +70,7 @@ async fn examine(config: &Config) -> Result<(Vec<(PluginConfig, Report)>, Vec<Pr
 }
 
 /// The grants that it has no use without and was not given.
-fn grants_to_add(plugin: &PluginConfig, report: &Report) -> String {
+pub(super) fn grants_to_add(plugin: &PluginConfig, report: &Report) -> String {
     let needs = report.contents.as_ref().map(|contents| needs(&contents.imports)).unwrap_or_default();
     let lines = needs.iter().filter(|need| !need.usual && !need.given(&plugin.grants)).filter_map(|need| need.line);
     let lines: Vec<_> = lines.collect();

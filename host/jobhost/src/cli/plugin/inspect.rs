@@ -36,7 +36,7 @@ pub(super) async fn run(args: PluginInspectArgs, output: Output) -> Result<Exit,
 
 /// What to write into `jobhost.toml` to use the plugin, grants that it cannot be loaded without included; nothing where it
 /// cannot be used.
-fn lines_to_add(report: &Report, name: &str, signer: Option<&Signer>) -> String {
+pub(super) fn lines_to_add(report: &Report, name: &str, signer: Option<&Signer>) -> String {
     let (Some(exports), true) = (report.exports, report.problems.is_empty() || report.ungranted) else {
         return String::new();
     };

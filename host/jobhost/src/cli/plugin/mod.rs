@@ -1,9 +1,17 @@
-//! `jobhost plugin`: what a plugin is, what it wants, and whether this host
-//! would load it. No store is opened and no job is run.
+//! `jobhost plugin`: what a plugin is, what it wants, whether this host would
+//! load it, and how one is made. No store is opened.
 
+mod bindings;
+mod build;
 mod check;
+mod difference;
 mod inspect;
+mod new;
+mod observe;
 mod report;
+mod sources;
+mod test;
+mod tools;
 
 use super::args::{GlobalArgs, PluginCommand};
 use super::output::Output;
@@ -13,5 +21,8 @@ pub(super) async fn run(global: &GlobalArgs, command: PluginCommand, output: Out
     match command {
         PluginCommand::Inspect(args) => inspect::run(args, output).await,
         PluginCommand::Check => check::run(global, output).await,
+        PluginCommand::New(args) => new::run(&args, output),
+        PluginCommand::Build(args) => build::run(global, &args, output).await,
+        PluginCommand::Test(args) => test::run(global, &args, output).await,
     }
 }

@@ -20,7 +20,6 @@ use crate::capabilities::advice::key;
 use crate::host::CallHost;
 use crate::limits::{Limits, size};
 use crate::output::printable;
-use crate::types::Level;
 
 /// How long a connection may take to be made, where the guest says nothing.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -228,7 +227,7 @@ impl Told {
     fn once(&self, message: String) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() < MESSAGES && !messages.contains(&message) {
-            self.host.log(Level::Warn, &printable(&message));
+            self.host.refused(&printable(&message));
             messages.push(message);
         }
     }

@@ -1,0 +1,93 @@
+//! `jobhost plugin build`: from a project's sources to its plugin, and what that plugin is.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::super::args::{GlobalArgs, PluginBuildArgs};
+use super::super::output::Output;
+use super::super::request;
+use super::check::grants_to_add;
+use super::inspect::lines_to_add;
+use super::report::Report;
+use super::{bindings, tools};
+use crate::config::{Request, load};
+use crate::exit::{CliError, Exit};
+use crate::host::engine;
+use crate::project::languages::{Made, Supplies};
+use crate::project::{Project, encode, is_component};
+use crate::registry::settings_of;
+
+/// Bytes of what a build may leave. A host's own limit is `component-bytes`.
+const LARGEST: u64 = 1 << 30;
+
+pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Output) -> Result<Exit, CliError> {
+    let request = request_in(global, &args.folder);
+    let project = Project::open(&args.folder, &request)?;
+    let took = build(&project).await?;
+    let config = load(&Request { check_paths: false, ..request })?;
+    let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
+    let engine = engine(&config)?;
+    let (name, path) = (project.name.clone(), project.wasm.clone());
+    let settings = configured.as_ref().map(settings_of).unwrap_or_default();
+    let examined = tokio::task::spawn_blocking(move || Report::of(&engine, &name, &path, settings)).await;
+    let (mut report, _) = examined.map_err(|panic| CliError::Bug(panic.to_string()))?;
+    report.add = match &configured {
+        Some(plugin) => grants_to_add(plugin, &report),
+        None => lines_to_add(&report, &project.name, None),
+    };
+    let mut document = report.document();
+    document["language"] = project.language.name.into();
+    document["build_ms"] = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into();
+    output.answer(&document, |paint| report.text(*paint))?;
+    Ok(if report.problems.is_empty() { Exit::Success } else { Exit::NotSo })
+}
+
+/// How the configuration of a project is found.
+pub(super) fn request_in(global: &GlobalArgs, folder: &Path) -> Request {
+    Request { folder: if folder == Path::new(".") { "".into() } else { folder.to_owned() }, ..request(global) }
+}
+
+/// Makes the plugin's file, which is left alone where it would be the same; says how long it took.
+pub(super) async fn build(project: &Project) -> Result<Duration, CliError> {
+    let began = Instant::now();
+    let Project { folder, language, wasm, .. } = project;
+    let tools = tools::find(language, folder).await?;
+    if language.supplies == Supplies::CBindings {
+        bindings::bring_up_to_date(folder)?;
+    }
+    let mut said = String::new();
+    for command in language.commands {
+        said = tools.run(command, folder, language.made == Made::ByCargo).await?;
+    }
+    let bytes = match language.made {
+        Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
+        Made::Component(path) => read(&folder.join(path))?,
+        Made::Core(path) => {
+            let module = read(&folder.join(path))?;
+            if is_component(&module) { module } else { encode(module, folder).map_err(CliError::NotSo)? }
+        }
+    };
+    replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+    Ok(began.elapsed())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let wrong = |why: String| CliError::NotSo(format!("the build was to leave {}: {why}", path.display()));
+    let size = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if size > LARGEST {
+        return Err(wrong(format!("it has {size} bytes, at most {LARGEST} are read")));
+    }
+    fs::read(path).map_err(|error| wrong(error.to_string()))
+}
+
+/// In one step, as a worker that watches the file may read it at any time.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let beside = path.with_extension(format!("wasm.{}", std::process::id()));
+    let written = fs::File::create(&beside).and_then(|mut file| file.write_all(bytes));
+    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| drop(fs::remove_file(&beside)))
+}

@@ -1,0 +1,148 @@
+//! Finds the tools of a language and runs them. What they say goes to stderr as it is.
+
+use std::fmt::Write;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::exit::CliError;
+use crate::project::Language;
+use crate::project::languages::{Answer, Candidate, Tool};
+
+/// How long a tool may think about whether it can do the work: some compile something to find out.
+const PROBE: Duration = Duration::from_mins(1);
+
+/// The tools of a language, by name, each as the beginning of a command.
+pub(super) struct Tools(Vec<(&'static str, &'static [&'static str])>);
+
+/// Finds all of them, or says which are missing and how to install them.
+pub(super) async fn find(language: &Language, folder: &Path) -> Result<Tools, CliError> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for tool in language.tools {
+        match first_that_answers(tool, folder).await {
+            Some(candidate) => found.push((tool.name, candidate.command)),
+            None => missing.push(advice(tool)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(Tools(found));
+    }
+    Err(CliError::NotSo(format!("a plugin in {} cannot be built here\n{}", language.title, missing.join("\n"))))
+}
+
+fn advice(tool: &Tool) -> String {
+    let mut text = format!("missing: {}", tool.what);
+    for (whom, line) in tool.install {
+        let _ = write!(text, "\n  {whom}: {line}");
+    }
+    text
+}
+
+async fn first_that_answers(tool: &Tool, folder: &Path) -> Option<&'static Candidate> {
+    for candidate in tool.candidates {
+        if answers(candidate, folder).await {
+            return Some(candidate);
+        }
+    }
+    None
+}
+
+async fn answers(candidate: &Candidate, folder: &Path) -> bool {
+    let Some((program, first)) = candidate.command.split_first() else { return false };
+    let mut command = Command::new(program);
+    command.args(first).args(candidate.probe).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    let Ok(Ok(said)) = timeout(PROBE, command.output()).await else { return false };
+    said.status.success()
+        && match candidate.answer {
+            Answer::Success => true,
+            Answer::Folder => Path::new(String::from_utf8_lossy(&said.stdout).trim()).is_dir(),
+        }
+}
+
+impl Tools {
+    /// Runs a command of the language's table to its end; what it printed, if that is wanted.
+    pub(super) async fn run(&self, words: &[&str], folder: &Path, captured: bool) -> Result<String, CliError> {
+        let words = self.spelled_out(words)?;
+        let line = words.join(" ");
+        let failed = |why: String| CliError::NotSo(format!("`{line}` failed: {why}"));
+        let (program, arguments) = words.split_first().ok_or_else(|| CliError::Bug("an empty command".to_owned()))?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+        // Stdout is for the answer of this program.
+        let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|error| failed(error.to_string()))?;
+        command.stderr(Stdio::inherit()).stdout(if captured { Stdio::piped() } else { Stdio::from(stderr) });
+        let said = command.spawn().map_err(|error| failed(error.to_string()))?.wait_with_output().await;
+        let said = said.map_err(|error| failed(error.to_string()))?;
+        if !said.status.success() {
+            return Err(failed(said.status.to_string()));
+        }
+        Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+    }
+
+    /// Puts the tools in place of their names.
+    fn spelled_out(&self, words: &[&str]) -> Result<Vec<String>, CliError> {
+        let mut line = Vec::new();
+        for word in words {
+            // Of a word such as `CC={cc}` the tool is a part, with blanks between its own words.
+            let named = self.0.iter().find(|(name, _)| word.contains(&format!("{{{name}}}")));
+            match named {
+                Some((name, command)) if *word == format!("{{{name}}}") => {
+                    line.extend(command.iter().map(|word| (*word).to_owned()));
+                }
+                Some((name, command)) => line.push(word.replace(&format!("{{{name}}}"), &command.join(" "))),
+                None if word.contains('{') => return Err(CliError::Bug(format!("the command names no tool: {word}"))),
+                None => line.push((*word).to_owned()),
+            }
+        }
+        Ok(line)
+    }
+}
+
+/// The component that Cargo says it made, from its messages, a JSON document a line.
+pub(super) fn made_by_cargo(messages: &str) -> Result<String, CliError> {
+    let documents = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let made = documents.filter(|document| document["reason"] == "compiler-artifact").flat_map(|document| {
+        let files = document["filenames"].as_array().cloned().unwrap_or_default();
+        files.into_iter().filter_map(|file| file.as_str().map(str::to_owned))
+    });
+    let mut components: Vec<_> =
+        made.filter(|file| Path::new(file).extension().is_some_and(|end| end == "wasm")).collect();
+    match components.len() {
+        1 => Ok(components.remove(0)),
+        0 => Err(CliError::NotSo(
+            "Cargo made no component; write `crate-type = [\"cdylib\"]` under [lib] in Cargo.toml".to_owned(),
+        )),
+        _ => Err(CliError::NotSo(format!(
+            "Cargo made several components: {}; a project makes one",
+            components.join(", ")
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_of_several_words_takes_the_place_of_its_name_within_a_word_or_as_words() {
+        let tools = Tools(vec![("zig", &["python3", "-m", "ziglang"]), ("make", &["make"])]);
+        assert_eq!(tools.spelled_out(&["{zig}", "build"]).unwrap(), ["python3", "-m", "ziglang", "build"]);
+        assert_eq!(tools.spelled_out(&["{make}", "CC={zig} cc"]).unwrap(), ["make", "CC=python3 -m ziglang cc"]);
+        assert!(tools.spelled_out(&["{npm}"]).is_err());
+    }
+
+    #[test]
+    fn cargo_is_asked_which_component_it_made_and_there_must_be_one() {
+        let one = "{\"reason\":\"compiler-artifact\",\"filenames\":[\"/t/libserde.rlib\"]}\nnoise\n\
+                   {\"reason\":\"compiler-artifact\",\"filenames\":[\"/t/plugin.wasm\"]}\n{\"reason\":\"build-finished\"}\n";
+        assert_eq!(made_by_cargo(one).unwrap(), "/t/plugin.wasm");
+        assert!(made_by_cargo("").unwrap_err().to_string().contains("cdylib"));
+        assert!(made_by_cargo(&one.repeat(2)).unwrap_err().to_string().contains("several"));
+    }
+}

@@ -1,0 +1,138 @@
+//! The languages that a plugin project can be written in, as data: how a project is recognised, which tools it needs, how it
+//! is built. Its template is the folder of the same name in `templates`. To add a language is to add both.
+
+/// A language.
+#[derive(Debug)]
+pub struct Language {
+    /// As `--lang` has it; also the name of the folder of its template.
+    pub name: &'static str,
+    /// As people write it.
+    pub title: &'static str,
+    /// The file of a project by which it is recognised; the first language of the table whose file is there is meant.
+    pub mark: &'static str,
+    /// Names that no plugin can have.
+    pub taken: &'static [&'static str],
+    /// What a new project gets besides its template.
+    pub supplies: Supplies,
+    /// What has to be installed.
+    pub tools: &'static [Tool],
+    /// Run in the folder, one after the other. A word `{NAME}` stands for the command of the tool of that name.
+    pub commands: &'static [&'static [&'static str]],
+    /// What the commands leave.
+    pub made: Made,
+    /// Folders and files that builds make, by name: no sources, and no reason to build again.
+    pub derived: &'static [&'static str],
+}
+
+/// What a new project gets besides its template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supplies {
+    /// The guest crate, in `vendor`.
+    GuestCrate,
+    /// The plugin interface, in `wit`.
+    Interface,
+    /// The same, and bindings in `bindings`, which each build brings up to date.
+    CBindings,
+}
+
+/// A tool, or one of several that do the same.
+#[derive(Debug)]
+pub struct Tool {
+    /// By which commands call it.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub what: &'static str,
+    /// The first that answers is taken.
+    pub candidates: &'static [Candidate],
+    /// Ways to install it: for whom, and the command line.
+    pub install: &'static [(&'static str, &'static str)],
+}
+
+/// A command that may be the tool.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The command and its first arguments.
+    pub command: &'static [&'static str],
+    /// The arguments by which it is asked whether it can do the work.
+    pub probe: &'static [&'static str],
+    /// What the answer has to be.
+    pub answer: Answer,
+}
+
+/// How a tool answers when it can do the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// With success.
+    Success,
+    /// With the path of a folder that is there.
+    Folder,
+}
+
+/// What the commands leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A component, of which Cargo says where it is.
+    ByCargo,
+    /// A component, here.
+    Component(&'static str),
+    /// A core module, here, of which a component is made with the interface in `wit`.
+    Core(&'static str),
+}
+
+/// All of them. Those with the most telling file come first.
+pub static LANGUAGES: &[Language] = &[RUST];
+
+const RUST: Language = Language {
+    name: "rust",
+    title: "Rust",
+    mark: "Cargo.toml",
+    taken: &[
+        "jobhost-plugin",
+        "jobhost-plugin-macros",
+        "serde",
+        "serde_json",
+        "serde_path_to_error",
+        "wasip2",
+        "wit-bindgen",
+    ],
+    supplies: Supplies::GuestCrate,
+    tools: &[
+        Tool {
+            name: "cargo",
+            what: "Cargo, which builds Rust",
+            candidates: &[Candidate { command: &["cargo"], probe: &["--version"], answer: Answer::Success }],
+            install: &[("everywhere", "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh")],
+        },
+        Tool {
+            name: "rustc",
+            what: "Rust's standard library for wasm32-wasip2",
+            candidates: &[Candidate {
+                command: &["rustc"],
+                probe: &["--print", "target-libdir", "--target", "wasm32-wasip2"],
+                answer: Answer::Folder,
+            }],
+            install: &[("with rustup", "rustup target add wasm32-wasip2")],
+        },
+    ],
+    commands: &[&[
+        "{cargo}",
+        "build",
+        "--release",
+        "--target",
+        "wasm32-wasip2",
+        "--message-format",
+        "json-render-diagnostics",
+    ]],
+    made: Made::ByCargo,
+    derived: &["target", "Cargo.lock"],
+};
+
+/// The language of this name.
+pub fn language(name: &str) -> Option<&'static Language> {
+    LANGUAGES.iter().find(|language| language.name == name)
+}
+
+/// Their names, for a message.
+pub fn names() -> String {
+    LANGUAGES.iter().map(|language| language.name).collect::<Vec<_>>().join(", ")
+}

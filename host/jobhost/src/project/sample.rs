@@ -1,0 +1,387 @@
+//! The jobs beside a plugin, `*.job.json`: what a file says, and what is compared with it. How a job is run is in
+//! `cli/plugin/test`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jobhost_runtime::Grants;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::grants;
+use crate::config::{ConfigError, Place, Problem, parse_duration};
+
+/// How the files' names end.
+pub const SUFFIX: &str = ".job.json";
+/// Files that are read of a folder.
+const MOST: usize = 1000;
+/// Bytes of a file: a payload, an output and pushes of the largest size that is usual.
+const LONGEST: u64 = 8 << 20;
+/// As long as nobody waits for a test.
+const LONGEST_TTR: Duration = Duration::from_hours(24);
+
+/// A job to try a plugin with, and what is expected of it.
+#[derive(Debug)]
+pub struct Sample {
+    /// Where it is written.
+    pub path: PathBuf,
+    /// The file's text, for an update.
+    pub text: String,
+    /// What it says.
+    pub job: SampleJob,
+    /// What the plugin is granted instead of what the configuration says.
+    pub grants: Option<Grants>,
+    /// The time to run, if it says one.
+    pub ttr: Option<Duration>,
+}
+
+/// What a file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleJob {
+    /// The job's name; default: the plugin's.
+    pub name: Option<String>,
+    /// The payload; default: `{}`.
+    #[serde(default)]
+    pub payload: Map<String, Value>,
+    /// The queue; default: the first of the configuration.
+    pub queue: Option<String>,
+    /// Counted from 1, the default.
+    pub attempt: Option<u32>,
+    /// None by default.
+    pub max_attempts: Option<u32>,
+    /// The time to run, such as "10s"; default: that of the queue.
+    ttr: Option<String>,
+    /// Kept beside the payload.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// As in `[plugins.NAME.grants]`; read for itself.
+    #[expect(dead_code, reason = "it only says that the key is known")]
+    grants: Option<IgnoredAny>,
+    /// Which hook is called; default: the handler runs the job.
+    pub hook: Option<HookCall>,
+    /// What is compared; default: that it is done.
+    #[serde(default)]
+    pub expect: Observed,
+}
+
+/// Values of a file whose place is told where they are wrong.
+#[derive(Deserialize)]
+struct Places<'a> {
+    #[serde(borrow)]
+    attempt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ttr: Option<&'a RawValue>,
+    #[serde(borrow)]
+    grants: Option<&'a RawValue>,
+}
+
+/// A call of a hook, by the hook's name.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookCall {
+    /// With what the job returned.
+    AfterExec {
+        /// JSON; default: empty.
+        #[serde(default)]
+        output: Option<Value>,
+    },
+    /// With why the attempt failed.
+    AfterError {
+        /// Of which kind it was, and what it said.
+        cause: Cause,
+    },
+}
+
+/// Why an attempt failed before a hook is called.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// `temporary`, `permanent`, `timed-out` or `trapped`.
+    pub outcome: CauseKind,
+    /// The handler's code.
+    #[serde(default)]
+    pub code: String,
+    /// The handler's message, or the trap's.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// The causes that a sample can have.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// The handler's own error.
+    Temporary,
+    /// The handler's own error.
+    Permanent,
+    /// After the time to run.
+    TimedOut,
+    /// A trap.
+    Trapped,
+}
+
+/// What came of a call, or is expected to: what is absent is not compared.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observed {
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Ending>,
+    /// The output; null where it is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// The failure that the plugin returned, or the host's finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// What a hook decided: a word, or a word and its argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Value>,
+    /// Follow-up jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushes: Option<Vec<Push>>,
+    /// Reports of progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Vec<Progress>>,
+    /// Lines of the plugin's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Vec<Line>>,
+    /// What it wrote to standard output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    /// What it wrote to standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// It returned a result.
+    Done,
+    /// The handler's own error: another attempt may succeed.
+    Temporary,
+    /// The same, not before a time.
+    RetryAfter,
+    /// No attempt will succeed.
+    Permanent,
+    /// A hook returned an error.
+    Failed,
+    /// The time to run was over.
+    TimedOut,
+    /// It was refused memory.
+    OutOfMemory,
+    /// It burnt its fuel.
+    OutOfFuel,
+    /// It trapped, as uncaught exceptions and panics do.
+    Trapped,
+    /// It ended itself.
+    Exited,
+    /// It passed another limit.
+    Limit,
+    /// Anything else.
+    Other,
+}
+
+/// Why a call failed.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// Of the plugin's own error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Of the plugin's own error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<BTreeMap<String, String>>,
+    /// Of one that asks for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+}
+
+/// A follow-up job.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// Where to.
+    pub queue: String,
+    /// Its name.
+    pub name: String,
+    /// Its payload.
+    #[serde(default)]
+    pub payload: Value,
+    /// Stored at once, whatever becomes of the attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub now: bool,
+    /// How long it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// Seconds that it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttr: Option<u32>,
+    /// Kept beside its payload.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A report of progress.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// So much is done.
+    pub done: u32,
+    /// Of so much, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// A line of the plugin's log.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// trace, debug, info, warn or error.
+    pub level: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// Every sample of a folder, by name; all problems at once. No sample is no error.
+pub fn read_all(folder: &Path) -> Result<Vec<Sample>, ConfigError> {
+    let wrong = |message: String| ConfigError::one(Place::option(&folder.display().to_string()), message);
+    let entries = fs::read_dir(folder).map_err(|error| wrong(format!("the folder cannot be read: {error}")))?;
+    let is_sample = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(SUFFIX));
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_sample).collect();
+    if paths.len() > MOST {
+        return Err(wrong(format!("it has {} files *{SUFFIX}, at most {MOST} are read", paths.len())));
+    }
+    paths.sort();
+    let (mut samples, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read(&path) {
+            Ok(sample) => samples.push(sample),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(samples) } else { Err(ConfigError { problems }) }
+}
+
+fn read(path: &Path) -> Result<Sample, Vec<Problem>> {
+    let problem = |line, column, message: String| {
+        vec![Problem { place: Place { source: path.display().to_string(), line, column }, message }]
+    };
+    let text = read_text(path).map_err(|why| problem(None, None, why))?;
+    let broken = |error: serde_json::Error| {
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        problem(Some(error.line()), Some(error.column().max(1)), message)
+    };
+    let job: SampleJob = serde_json::from_str(&text).map_err(broken)?;
+    let places: Places<'_> = serde_json::from_str(&text).map_err(broken)?;
+    let mut problems = Vec::new();
+    let mut note = |value: Option<&RawValue>, message: String| {
+        // The value is a part of the text.
+        let at = value.map_or(0, |value| value.get().as_ptr().addr().saturating_sub(text.as_ptr().addr()));
+        let before = text.get(..at).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.matches('\n').count() + 1;
+        problems.extend(problem(Some(line), Some(before[line_start..].chars().count() + 1), message));
+    };
+    if job.attempt == Some(0) {
+        note(places.attempt, "attempt: attempts are counted from 1".to_owned());
+    }
+    let ttr = job.ttr.as_deref().map(parse_duration).transpose().unwrap_or_else(|why| {
+        note(places.ttr, format!("ttr: {why}"));
+        None
+    });
+    if ttr.is_some_and(|ttr| ttr.is_zero() || ttr > LONGEST_TTR) {
+        note(places.ttr, "ttr: it goes from 1ms to 24h".to_owned());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let grants = places.grants.map(|json| grants::read(json.get(), folder)).transpose().unwrap_or_else(|why| {
+        for why in why {
+            note(places.grants, why);
+        }
+        None
+    });
+    if problems.is_empty() { Ok(Sample { path: path.to_owned(), text, job, grants, ttr }) } else { Err(problems) }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("the job cannot be read: {error}");
+    let mut bytes = Vec::new();
+    File::open(path).map_err(unreadable)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(format!("the job has more than {LONGEST} bytes; let the plugin read large data elsewhere"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("the job is not UTF-8 text, first at byte {at}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text_of(text: &str) -> Result<Sample, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.job.json");
+        fs::write(&path, text).unwrap();
+        let shorten = |problem: &Problem| problem.to_string().replace(&format!("{}/", folder.path().display()), "");
+        read(&path).map_err(|problems| problems.iter().map(shorten).collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn all_that_a_sample_may_say_is_read() {
+        let sample = read_text_of(
+            r#"{"name": "a", "payload": {"n": 1.0}, "queue": "q", "attempt": 2, "max_attempts": 3, "ttr": "2s",
+                "metadata": {"tenant": "7"}, "grants": {"queues": ["q"], "random": {"seed": 7}},
+                "expect": {"outcome": "retry-after", "error": {"code": "c", "after_ms": 5}, "pushes": [], "logs": []}}"#,
+        )
+        .unwrap();
+        assert_eq!(sample.ttr, Some(Duration::from_secs(2)));
+        assert_eq!(sample.grants.unwrap().queues, ["q"]);
+        assert_eq!(sample.job.expect.outcome, Some(Ending::RetryAfter));
+    }
+
+    #[test]
+    fn what_a_sample_says_wrongly_is_told_with_file_line_and_column() {
+        for (text, expected) in [
+            ("{\n  \"paylod\": {}}", "a.job.json:2:10: unknown field `paylod`"),
+            ("{\"expect\": {\n\"outcom\": \"done\"}}", "a.job.json:2:8: unknown field `outcom`"),
+            ("{\"expect\": {\"outcome\": \"fine\"}}", "unknown variant `fine`, expected one of `done`, `temporary`"),
+            ("{\"payload\": [1]}", "a.job.json:1:12: invalid type: sequence, expected a map"),
+            ("{", "a.job.json:1:1: EOF"),
+            ("{}{}", "a.job.json:1:3: trailing characters"),
+            ("{\n \"attempt\": 0}", "a.job.json:2:13: attempt: attempts are counted from 1"),
+            ("{\"ttr\": \"5\"}", "a.job.json:1:9: ttr: `5` has no unit"),
+            ("{\"ttr\": \"25h\"}", "a.job.json:1:9: ttr: it goes"),
+            (
+                "{\n\n\"grants\": {\"queus\": []}}",
+                "a.job.json:3:11: unknown key `grants.queus`; did you mean `queues`?",
+            ),
+            ("{\"grants\": {\"fs\": [{\"host\": \"a\", \"guest\": \"/a\", \"mode\": \"x\"}]}}", "grants.fs[0].mode"),
+            ("{\"grants\": {\"queues\": null}}", "a.job.json:1:12: grants"),
+        ] {
+            let error = read_text_of(text).expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_sample_that_is_too_long_is_refused() {
+        let long = " ".repeat(usize::try_from(LONGEST).unwrap() + 1);
+        assert!(read_text_of(&long).unwrap_err().contains("more than 8388608 bytes"));
+    }
+}
