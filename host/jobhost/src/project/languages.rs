@@ -1,6 +1,10 @@
 //! The languages that a plugin project can be written in, as data: how a project is recognised, which tools it needs, how it
 //! is built. Its template is the folder of the same name in `templates`. To add a language is to add both.
 
+mod javascript;
+
+use javascript::{JAVASCRIPT, TYPESCRIPT};
+
 /// A language.
 #[derive(Debug)]
 pub struct Language {
@@ -16,6 +20,8 @@ pub struct Language {
     pub supplies: Supplies,
     /// What has to be installed.
     pub tools: &'static [Tool],
+    /// What the tools of the language themselves install.
+    pub packages: Option<Packages>,
     /// Run in the folder, one after the other. A word `{NAME}` stands for the command of the tool of that name.
     pub commands: &'static [&'static [&'static str]],
     /// What the commands leave.
@@ -33,6 +39,28 @@ pub enum Supplies {
     Interface,
     /// The same, and bindings in `bindings`, which each build brings up to date.
     CBindings,
+    /// The interface, and the guest library of this name in `vendor`.
+    Library(&'static Library),
+}
+
+/// A guest library that is no Rust crate: the folder of this name in `plugins`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Library {
+    /// The folder's name.
+    pub name: &'static str,
+    /// What it imports besides the plugin interface. Its own `wit` folder has the packages.
+    pub imports: &'static [&'static str],
+}
+
+/// Packages that a project has in its own folder, as those who know the language expect.
+#[derive(Debug)]
+pub struct Packages {
+    /// The folder that they are in.
+    pub folder: &'static str,
+    /// The files that say which. They are installed where one of these is newer than the last installation.
+    pub declared: &'static [&'static str],
+    /// Install them: run as the commands of a build are.
+    pub commands: &'static [&'static [&'static str]],
 }
 
 /// A tool, or one of several that do the same.
@@ -80,7 +108,7 @@ pub enum Made {
 }
 
 /// All of them. Those with the most telling file come first.
-pub static LANGUAGES: &[Language] = &[RUST];
+pub static LANGUAGES: &[Language] = &[RUST, TYPESCRIPT, JAVASCRIPT];
 
 const RUST: Language = Language {
     name: "rust",
@@ -114,6 +142,7 @@ const RUST: Language = Language {
             install: &[("with rustup", "rustup target add wasm32-wasip2")],
         },
     ],
+    packages: None,
     commands: &[&[
         "{cargo}",
         "build",

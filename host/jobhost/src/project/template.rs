@@ -40,6 +40,7 @@ pub fn files(name: &str, language: &Language, kind: Kind) -> Result<Vec<(String,
     match language.supplies {
         Supplies::GuestCrate => files.extend(vendored::guest_crate()?),
         Supplies::Interface | Supplies::CBindings => files.extend(vendored::interface(kind.part())),
+        Supplies::Library(library) => files.extend(vendored::library(library, kind.part())),
     }
     files.sort();
     Ok(files)
@@ -85,7 +86,8 @@ mod tests {
         assert!(folders.is_subset(&known), "{folders:?} {known:?}");
         for language in LANGUAGES {
             assert!(folders.contains(language.name), "{} has no template", language.name);
-            for word in language.commands.iter().copied().flatten() {
+            let installing = language.packages.iter().flat_map(|packages| packages.commands);
+            for word in language.commands.iter().chain(installing).copied().flatten() {
                 let Some(at) = word.find('{') else { continue };
                 let called = word[at + 1..].split('}').next().unwrap_or_default();
                 assert!(language.tools.iter().any(|tool| tool.name == called), "{}: no tool {called}", language.name);

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::languages::Library;
 use super::template::EMBEDDED;
 
 /// The crates that a plugin in Rust depends on.
@@ -41,6 +42,28 @@ pub(super) fn interface(part: &str) -> Vec<(String, String)> {
         Some((format!("{folder}/{below}"), text))
     };
     EMBEDDED.iter().filter_map(place).collect()
+}
+
+/// The interface with what the library imports, and the library in `vendor`.
+pub(super) fn library(library: &Library, part: &str) -> Vec<(String, String)> {
+    let mut files = interface(part);
+    let imports: String = library.imports.iter().map(|import| format!("    import {import};\n")).collect();
+    for (_, text) in files.iter_mut().filter(|(path, _)| path == "wit/world.wit") {
+        // Behind the line that says what kind of plugin it is.
+        let at = text.find(";\n    ").map_or(0, |end| end + 2);
+        text.insert_str(at, &imports);
+    }
+    let own = format!("guest/{}/", library.name);
+    let place = |(path, text): &(&str, &str)| {
+        let below = path.strip_prefix(&own)?;
+        let place = match below.strip_prefix("wit/") {
+            Some(package) => format!("wit/deps/{package}"),
+            None => format!("vendor/jobhost-plugin/{below}"),
+        };
+        Some((place, (*text).to_owned()))
+    };
+    files.extend(EMBEDDED.iter().filter_map(place));
+    files
 }
 
 /// A crate's manifest with what it inherits from its workspace written out.

@@ -6,16 +6,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::args::{GlobalArgs, PluginBuildArgs};
-use super::super::output::Output;
+use super::super::output::{Output, complain};
 use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
 use super::report::Report;
+use super::tools::Tools;
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine;
-use crate::project::languages::{Made, Supplies};
+use crate::project::languages::{Made, Packages, Supplies};
 use crate::project::{Project, encode, is_component};
 use crate::registry::settings_of;
 
@@ -57,6 +58,9 @@ pub(super) async fn build(project: &Project) -> Result<Duration, CliError> {
     if language.supplies == Supplies::CBindings {
         bindings::bring_up_to_date(folder)?;
     }
+    if let Some(packages) = &language.packages {
+        install(packages, &tools, folder).await?;
+    }
     let mut said = String::new();
     for command in language.commands {
         said = tools.run(command, folder, language.made == Made::ByCargo).await?;
@@ -71,6 +75,23 @@ pub(super) async fn build(project: &Project) -> Result<Duration, CliError> {
     };
     replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     Ok(began.elapsed())
+}
+
+/// Installs a project's packages where that has not been done since they were declared.
+async fn install(packages: &Packages, tools: &Tools, folder: &Path) -> Result<(), CliError> {
+    let home = folder.join(packages.folder);
+    let installed = home.join(".installed-by-jobhost");
+    let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    let since = changed(&installed);
+    if since.is_some() && packages.declared.iter().all(|file| changed(&folder.join(file)) <= since) {
+        return Ok(());
+    }
+    complain(&format!("installing packages into {} ({})", home.display(), packages.declared.join(", ")));
+    for command in packages.commands {
+        tools.run(command, folder, false).await?;
+    }
+    fs::write(&installed, "")
+        .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", installed.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

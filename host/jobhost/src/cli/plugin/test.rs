@@ -201,14 +201,17 @@ impl SampleResult {
 
     /// What helps to see why it differs.
     fn add_context(&self, text: &mut String, paint: Paint) {
-        let error = self.came["error"]["message"].as_str().filter(|_| self.sample.job.expect.error.is_none());
+        let told = Some(&self.came["error"]).filter(|_| self.sample.job.expect.error.is_none());
+        let error = told.and_then(|told| told["message"].as_str());
+        let details = told.and_then(|told| told["details"].as_object()).into_iter().flatten();
+        let details = details.map(|(name, detail)| (name.as_str(), detail.as_str().unwrap_or_default()));
         let parts = [
             ("error", error.unwrap_or_default()),
             ("stdout", &self.run.usage.stdout),
             ("stderr", &self.run.usage.stderr),
             ("backtrace", self.run.backtrace.as_deref().unwrap_or_default()),
         ];
-        for (label, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+        for (label, part) in parts.into_iter().chain(details).filter(|(_, part)| !part.is_empty()) {
             let _ = writeln!(text, "  {}", paint.label(&format!("{label}:")));
             for line in harmless(part).lines() {
                 let _ = writeln!(text, "    {line}");
