@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Where files lie, and the folder under which they are embedded.
-const ROOTS: [(&str, &str); 6] = [
+const ROOTS: [(&str, &str); 7] = [
     ("templates", ""),
     ("../../wit", "wit/"),
     ("../../plugins/jobhost-plugin/src", "guest/jobhost-plugin/src/"),
     ("../../plugins/jobhost-plugin-macros/src", "guest/jobhost-plugin-macros/src/"),
     ("../../plugins/javascript", "guest/javascript/"),
+    ("../../plugins/python", "guest/python/"),
     ("../../plugins", "guest/"),
 ];
 /// Of the last root these alone.
@@ -50,7 +51,7 @@ fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let entry = entry?;
         let path = folder.join(entry.file_name());
         match entry.file_name().to_str() {
-            Some("target" | "Cargo.lock" | "node_modules" | "zig-out" | ".zig-cache") => {}
+            Some("target" | "Cargo.lock" | "node_modules" | "__pycache__" | "zig-out" | ".zig-cache") => {}
             _ if entry.file_type()?.is_dir() => files.extend(below(root, &path)?),
             _ => files.push(path),
         }

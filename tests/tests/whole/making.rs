@@ -35,6 +35,11 @@ macro_rules! in_every_language {
             fn in_typescript() {
                 unless_missing("typescript", super::$name);
             }
+
+            #[test]
+            fn in_python() {
+                unless_missing("python", super::$name);
+            }
         }
     )+};
 }
@@ -56,7 +61,7 @@ fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let command = place.jobhost(args).env("PATH", path).env("CARGO_BUILD_BUILD_DIR", shared);
     // What the tools of other languages fetch, too.
     let fetched = repository().join("target/tools/fetched");
-    let command = command.env("npm_config_cache", fetched.join("npm"));
+    let command = command.env("npm_config_cache", fetched.join("npm")).env("PIP_CACHE_DIR", fetched.join("pip"));
     command.env("CARGO_TARGET_DIR", "target").within(FIRST_BUILD)
 }
 
@@ -111,6 +116,7 @@ in_every_language! {
             "rust" => 300_000,
             // They bring their engine with them.
             "javascript" | "typescript" => 3_000_000,
+            "python" => 30_000_000,
             _ => 100_000,
         };
         assert!(built["size"].as_u64().unwrap() < most, "{built}");
@@ -155,6 +161,7 @@ fn source_of(language: &str) -> String {
         "rust" => "lib.rs",
         "javascript" => "handler.js",
         "typescript" => "handler.ts",
+        "python" => "plugin.py",
         other => panic!("which file has the handler of {other}?"),
     };
     format!("greet/src/{file}")

@@ -2,8 +2,10 @@
 //! is built. Its template is the folder of the same name in `templates`. To add a language is to add both.
 
 mod javascript;
+mod python;
 
 use javascript::{JAVASCRIPT, TYPESCRIPT};
+use python::PYTHON;
 
 /// A language.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ pub enum Made {
 }
 
 /// All of them. Those with the most telling file come first.
-pub static LANGUAGES: &[Language] = &[RUST, TYPESCRIPT, JAVASCRIPT];
+pub static LANGUAGES: &[Language] = &[RUST, PYTHON, TYPESCRIPT, JAVASCRIPT];
 
 const RUST: Language = Language {
     name: "rust",
