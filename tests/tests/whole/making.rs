@@ -25,6 +25,11 @@ macro_rules! in_every_language {
             fn in_rust() {
                 unless_missing("rust", super::$name);
             }
+
+            #[test]
+            fn in_c() {
+                unless_missing("c", super::$name);
+            }
         }
     )+};
 }
@@ -135,6 +140,7 @@ in_every_language! {
 fn source_of(language: &str) -> String {
     let file = match language {
         "rust" => "lib.rs",
+        "c" => "handler.c",
         other => panic!("which file has the handler of {other}?"),
     };
     format!("greet/src/{file}")
