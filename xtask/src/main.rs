@@ -3,6 +3,7 @@
 //! that the programs themselves could.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers")]
 
+mod apt;
 mod binary;
 mod chaos;
 mod demo;
@@ -11,6 +12,7 @@ mod measure;
 mod plugins;
 mod process;
 mod test;
+mod toolchains;
 
 use std::process::ExitCode;
 

@@ -27,6 +27,11 @@ macro_rules! in_every_language {
             }
 
             #[test]
+            fn in_c() {
+                unless_missing("c", super::$name);
+            }
+
+            #[test]
             fn in_javascript() {
                 unless_missing("javascript", super::$name);
             }
@@ -159,6 +164,7 @@ in_every_language! {
 fn source_of(language: &str) -> String {
     let file = match language {
         "rust" => "lib.rs",
+        "c" => "handler.c",
         "javascript" => "handler.js",
         "typescript" => "handler.ts",
         "python" => "plugin.py",

@@ -110,7 +110,7 @@ pub enum Made {
 }
 
 /// All of them. Those with the most telling file come first.
-pub static LANGUAGES: &[Language] = &[RUST, PYTHON, TYPESCRIPT, JAVASCRIPT];
+pub static LANGUAGES: &[Language] = &[RUST, PYTHON, TYPESCRIPT, JAVASCRIPT, C];
 
 const RUST: Language = Language {
     name: "rust",
@@ -156,6 +156,51 @@ const RUST: Language = Language {
     ]],
     made: Made::ByCargo,
     derived: &["target", "Cargo.lock"],
+};
+
+const C: Language = Language {
+    name: "c",
+    title: "C",
+    mark: "Makefile",
+    taken: &[],
+    supplies: Supplies::CBindings,
+    tools: &[
+        Tool {
+            name: "make",
+            what: "make",
+            candidates: &[Candidate { command: &["make"], probe: &["--version"], answer: Answer::Success }],
+            install: &[("on Debian", "sudo apt-get install make")],
+        },
+        Tool {
+            name: "cc",
+            what: "a C compiler and library for wasm32-wasi: clang with wasi-libc, or zig",
+            candidates: &[
+                Candidate {
+                    command: &["clang"],
+                    // All that is needed has a part in linking an empty file.
+                    probe: &["--target=wasm32-wasi", "-mexec-model=reactor", "-xc", "/dev/null", "-o", "/dev/null"],
+                    answer: Answer::Success,
+                },
+                Candidate { command: &["zig", "cc"], probe: &["--version"], answer: Answer::Success },
+                Candidate {
+                    command: &["python3", "-m", "ziglang", "cc"],
+                    probe: &["--version"],
+                    answer: Answer::Success,
+                },
+            ],
+            install: &[
+                (
+                    "on Debian",
+                    "sudo apt-get install --no-install-recommends clang lld wasi-libc libclang-rt-dev-wasm32",
+                ),
+                ("with Python", "pip install ziglang"),
+            ],
+        },
+    ],
+    packages: None,
+    commands: &[&["{make}", "--no-print-directory", "CC={cc}"]],
+    made: Made::Core("build/plugin.wasm"),
+    derived: &["bindings", "build"],
 };
 
 /// The language of this name.

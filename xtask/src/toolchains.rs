@@ -1,0 +1,80 @@
+//! Installs the tools with which the tests build plugins in each language. A language whose tools cannot be had is left out of
+//! the tests, by name; in continuous integration none is.
+
+use std::process::Command;
+
+use crate::apt;
+use crate::process::{self, Failure, succeeds};
+
+/// The variable that tells the tests which languages are left out, with commas.
+pub(crate) const WITHOUT: &str = "JOBHOST_TESTS_WITHOUT";
+
+/// What a language's tests need besides Rust.
+struct Toolchain {
+    language: &'static str,
+    is_there: fn() -> bool,
+    install: fn() -> Result<(), Failure>,
+}
+
+const TOOLCHAINS: [Toolchain; 4] = [
+    Toolchain { language: "c", is_there: can_compile_c, install: install_c },
+    Toolchain { language: "javascript", is_there: has_node, install: install_node },
+    Toolchain { language: "typescript", is_there: has_node, install: install_node },
+    Toolchain { language: "python", is_there: has_python, install: install_python },
+];
+
+/// Installs what is missing. Returns the languages that stay without, each with the reason.
+pub(crate) fn ensure() -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut without = Vec::new();
+    for Toolchain { language, is_there, install } in &TOOLCHAINS {
+        if is_there() {
+            continue;
+        }
+        println!("The tests of plugins in {language} need its tools: installing them.");
+        match install() {
+            Ok(()) if is_there() => {}
+            Ok(()) => without.push((*language, "its tools are installed and do not work".to_owned())),
+            Err(failure) => without.push((*language, failure.message)),
+        }
+    }
+    if is_ci() && !without.is_empty() {
+        let told: Vec<_> = without.iter().map(|(language, why)| format!("{language}: {why}")).collect();
+        return Err(Failure::new(format!("No language is left out here.\n{}", told.join("\n"))));
+    }
+    Ok(without)
+}
+
+/// Whether a machine runs this for everybody.
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+/// All that is needed has a part in linking an empty file.
+fn can_compile_c() -> bool {
+    let arguments = ["--target=wasm32-wasi", "-mexec-model=reactor", "-xc", "/dev/null", "-o", "/dev/null"];
+    succeeds(Command::new("clang").args(arguments)) && process::is_installed("make")
+}
+
+fn install_c() -> Result<(), Failure> {
+    apt::install(&["make", "clang", "lld", "wasi-libc", "libclang-rt-dev-wasm32"])
+}
+
+/// Its packages are the projects' own.
+fn has_node() -> bool {
+    let is_new_enough = "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)";
+    succeeds(Command::new("node").args(["--eval", is_new_enough])) && process::is_installed("npm")
+}
+
+fn install_node() -> Result<(), Failure> {
+    apt::install(&["nodejs", "npm"])
+}
+
+/// Its packages are the projects' own.
+fn has_python() -> bool {
+    let is_new_enough = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
+    succeeds(Command::new("python3").args(["-c", is_new_enough]))
+}
+
+fn install_python() -> Result<(), Failure> {
+    apt::install(&["python3", "python3-venv"])
+}
