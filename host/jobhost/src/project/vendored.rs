@@ -44,7 +44,7 @@ pub(super) fn interface(part: &str) -> Vec<(String, String)> {
     EMBEDDED.iter().filter_map(place).collect()
 }
 
-/// The interface with what the library imports, and the library in `vendor`.
+/// The interface with what the library imports, and the library.
 pub(super) fn library(library: &Library, part: &str) -> Vec<(String, String)> {
     let mut files = interface(part);
     let imports: String = library.imports.iter().map(|import| format!("    import {import};\n")).collect();
@@ -58,7 +58,7 @@ pub(super) fn library(library: &Library, part: &str) -> Vec<(String, String)> {
         let below = path.strip_prefix(&own)?;
         let place = match below.strip_prefix("wit/") {
             Some(package) => format!("wit/deps/{package}"),
-            None => format!("vendor/jobhost-plugin/{below}"),
+            None => format!("{}/{below}", library.place),
         };
         Some((place, (*text).to_owned()))
     };

@@ -27,7 +27,8 @@ const PACKAGES: Packages = Packages {
     commands: &[&["{npm}", "install", "--no-audit", "--no-fund"]],
 };
 
-static LIBRARY: Library = Library { name: "javascript", imports: &["wasi:random/random@0.2.0"] };
+static LIBRARY: Library =
+    Library { name: "javascript", place: "vendor/jobhost-plugin", imports: &["wasi:random/random@0.2.0"] };
 
 pub(super) const JAVASCRIPT: Language = Language {
     name: "javascript",

@@ -5,7 +5,7 @@ use super::{Answer, Candidate, Language, Library, Made, Packages, Supplies, Tool
 
 const ANSWERS: &[&str] = &["-c", "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))"];
 
-static LIBRARY: Library = Library { name: "python", imports: &[] };
+static LIBRARY: Library = Library { name: "python", place: "vendor/jobhost-plugin", imports: &[] };
 
 pub(super) const PYTHON: Language = Language {
     name: "python",

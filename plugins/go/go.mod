@@ -1,0 +1,3 @@
+module jobhost-plugin
+
+go 1.24
