@@ -1,10 +1,11 @@
 //! Installs the tools with which the tests build plugins in each language. A language whose tools cannot be had is left out of
 //! the tests, by name; in continuous integration none is.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::apt;
-use crate::process::{self, Failure, succeeds};
+use crate::process::{self, Failure, root, succeeds};
 
 /// The variable that tells the tests which languages are left out, with commas.
 pub(crate) const WITHOUT: &str = "JOBHOST_TESTS_WITHOUT";
@@ -16,7 +17,12 @@ struct Toolchain {
     install: fn() -> Result<(), Failure>,
 }
 
-const TOOLCHAINS: [Toolchain; 1] = [Toolchain { language: "c", is_there: can_compile_c, install: install_c }];
+const TOOLCHAINS: [Toolchain; 2] = [
+    Toolchain { language: "c", is_there: can_compile_c, install: install_c },
+    Toolchain { language: "zig", is_there: has_zig, install: install_zig },
+];
+/// The Python package that Zig comes in.
+const ZIG: &str = "ziglang==0.17.1";
 
 /// Installs what is missing. Returns the languages that stay without, each with the reason.
 pub(crate) fn ensure() -> Result<Vec<(&'static str, String)>, Failure> {
@@ -52,4 +58,21 @@ fn can_compile_c() -> bool {
 
 fn install_c() -> Result<(), Failure> {
     apt::install(&["make", "clang", "lld", "wasi-libc", "libclang-rt-dev-wasm32"])
+}
+
+/// Where Python packages are installed; the tests look there first.
+fn venv() -> PathBuf {
+    root().join("target/tools/venv")
+}
+
+fn has_zig() -> bool {
+    succeeds(Command::new(venv().join("bin/python3")).args(["-m", "ziglang", "version"]))
+}
+
+fn install_zig() -> Result<(), Failure> {
+    if !venv().join("bin/pip").is_file() && !succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv())) {
+        apt::install(&["python3-venv"])?;
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(venv()))?;
+    }
+    process::run(Command::new(venv().join("bin/pip")).args(["install", "--quiet", ZIG]))
 }
