@@ -126,6 +126,9 @@ fn tell(
     if let Some((cause, backtrace)) = failure {
         let code = if cause.code.is_empty() { String::new() } else { format!("{}: ", cause.code) };
         complain(&harmless(&format!("the job failed ({}): {code}{}", cause.kind, cause.message)));
+        for (name, detail) in &cause.details {
+            complain(&harmless(&format!("{name}: {detail}")));
+        }
         if let Some(backtrace) = backtrace {
             complain(&harmless(backtrace));
         }
