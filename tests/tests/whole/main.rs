@@ -27,6 +27,7 @@ mod bad_input;
 mod chaos;
 mod commands;
 mod compiling;
+mod conformance;
 mod cost;
 mod crashes;
 mod deciding;

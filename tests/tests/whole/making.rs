@@ -59,7 +59,7 @@ macro_rules! in_every_language {
     )+};
 }
 
-fn unless_missing(language: &str, test: impl FnOnce(&str)) {
+pub(super) fn unless_missing(language: &str, test: impl FnOnce(&str)) {
     let missing = env::var("JOBHOST_TESTS_WITHOUT").unwrap_or_default();
     if !missing.split(',').any(|name| name == language) {
         test(language);
@@ -67,7 +67,7 @@ fn unless_missing(language: &str, test: impl FnOnce(&str)) {
 }
 
 /// `jobhost` in the place, with the tools that `cargo xtask test` installs.
-fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
+pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let installed = repository().join("target/tools/venv/bin");
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths([installed].into_iter().chain(env::split_paths(&path))).unwrap();
@@ -82,7 +82,7 @@ fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
 }
 
 /// A new project; the place is the folder above it.
-struct Made {
+pub(super) struct Made {
     place: Workplace,
     /// Cargo tells projects with equal names apart only one after the other, where they share what they compile.
     _turn: File,
@@ -96,7 +96,7 @@ impl Deref for Made {
     }
 }
 
-fn made(language: &str, options: &[&str]) -> Made {
+pub(super) fn made(language: &str, options: &[&str]) -> Made {
     let turn = File::create(repository().join(format!("target/test-projects-{language}.lock"))).unwrap();
     turn.lock().unwrap();
     // What it is made of is then newer than what others left.
@@ -111,7 +111,7 @@ fn sample_of(place: &Workplace, name: &str) -> Value {
 }
 
 /// The results of the samples by the names of their files.
-fn result<'d>(document: &'d Value, name: &str) -> &'d Value {
+pub(super) fn result<'d>(document: &'d Value, name: &str) -> &'d Value {
     let results = document["samples"].as_array().unwrap();
     let file = format!("{name}.job.json");
     results.iter().find(|result| result["file"].as_str().unwrap().ends_with(&file)).unwrap()
@@ -174,7 +174,7 @@ in_every_language! {
 }
 
 /// The file with the handler.
-fn source_of(language: &str) -> String {
+pub(super) fn source_of(language: &str) -> String {
     if language == "go" {
         return "greet/handler.go".to_owned();
     }
