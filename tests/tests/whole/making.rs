@@ -220,14 +220,19 @@ fn without_a_terminal_the_language_must_be_said() {
 
 #[test]
 fn a_missing_tool_is_told_with_the_line_that_installs_it() {
-    let place = made("rust", &[]);
-    let nowhere = place.make_folder("empty");
-    let built = jobhost(&place, &["plugin", "build", "greet"]).env("PATH", nowhere).run().exits_with(1);
-    built.complains_clearly(&[
-        "a plugin in Rust cannot be built here",
-        "missing: Cargo",
-        "rustup target add wasm32-wasip2",
-    ]);
+    let told: [(&str, &[&str]); 5] = [
+        ("rust", &["a plugin in Rust cannot be built here", "missing: Cargo", "rustup target add wasm32-wasip2"]),
+        ("javascript", &["missing: Node.js 20 or later", "missing: npm", "sudo apt-get install npm"]),
+        ("typescript", &["a plugin in TypeScript cannot be built here", "missing: npm"]),
+        ("python", &["missing: Python 3.10 or later, with pip and venv", "sudo apt-get install python3 python3-venv"]),
+        ("go", &["missing: Go 1.24 or later", "https://go.dev/dl"]),
+    ];
+    for (language, parts) in told {
+        let place = made(language, &[]);
+        let nowhere = place.make_folder("empty");
+        let built = jobhost(&place, &["plugin", "build", "greet"]).env("PATH", nowhere).run().exits_with(1);
+        built.complains_clearly(parts);
+    }
 }
 
 #[test]

@@ -47,11 +47,11 @@ pub(super) fn interface(part: &str) -> Vec<(String, String)> {
 /// The interface with what the library imports, and the library.
 pub(super) fn library(library: &Library, part: &str) -> Vec<(String, String)> {
     let mut files = interface(part);
-    let imports: String = library.imports.iter().map(|import| format!("    import {import};\n")).collect();
+    let imports: Vec<_> = library.imports.iter().map(|import| format!("    import {import};\n")).collect();
     for (_, text) in files.iter_mut().filter(|(path, _)| path == "wit/world.wit") {
         // Behind the line that says what kind of plugin it is.
         let at = text.find(";\n    ").map_or(0, |end| end + 2);
-        text.insert_str(at, &imports);
+        text.insert_str(at, &imports.concat());
     }
     let own = format!("guest/{}/", library.name);
     let place = |(path, text): &(&str, &str)| {

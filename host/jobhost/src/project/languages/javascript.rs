@@ -1,4 +1,4 @@
-//! JavaScript and TypeScript, on QuickJS. The larger engine that there is for plugins, StarlingMonkey, has more of the Web's
+//! JavaScript and TypeScript, on `QuickJS`. The larger engine that there is for plugins, `StarlingMonkey`, has more of the Web's
 //! interfaces, and costs eight times the size and ten times the time for each job.
 
 use super::{Answer, Candidate, Language, Library, Made, Packages, Supplies, Tool};

@@ -1,5 +1,5 @@
-//! Python, on CPython as componentize-py has it: the interpreter and all modules that the plugin imports are initialised when the
-//! component is made.
+//! Python, by componentize-py: the interpreter and all modules that the plugin imports are initialised when the component is
+//! made.
 
 use super::{Answer, Candidate, Language, Library, Made, Packages, Supplies, Tool};
 
