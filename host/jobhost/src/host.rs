@@ -92,6 +92,7 @@ impl Host {
             concurrency: self.config.concurrency,
             grace: self.config.shutdown_grace,
             identity: identity(),
+            swap: None,
         }
     }
 }

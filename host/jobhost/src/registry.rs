@@ -42,8 +42,8 @@ impl Registry {
         let mut problems = Vec::new();
         let mut plugins = Vec::new();
         if let Some(engine) = engine {
-            let wanted: Vec<_> = config.plugins.iter().filter(|plugin| wanted.includes(plugin)).collect();
-            plugins = load_all(engine, &wanted, &mut problems).await;
+            let wanted = config.plugins.iter().filter(|plugin| wanted.includes(plugin));
+            plugins = all(wanted.map(|plugin| load_one(engine, plugin, None)).collect(), &mut problems).await;
         }
         let (registry, more) = Self::assemble(config, plugins);
         problems.extend(more);
@@ -58,28 +58,22 @@ impl Registry {
     }
 
     /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
-    /// that are granted folders, secrets or requests, are loaded; all problems at once.
+    /// that are granted folders, secrets or requests, are loaded, though compiled only if the file is another; all
+    /// problems at once. Files are read on blocking threads.
     pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
-        let same = |plugin: &PluginConfig| {
+        let before = |plugin: &PluginConfig| {
             let before = from.plugin(&plugin.name)?;
             let settings =
                 |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
             // Folders, secrets and certificates are found when a plugin is loaded, and may be others by now.
             let grants = &plugin.grants;
             let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
-            let version = self.plugin(&plugin.name).filter(|_| !reads && settings(before) == settings(plugin))?;
-            let found = Source::read(&plugin.path, plugin.limits.component_bytes).ok()?;
-            (found.digest() == version.digest()).then(|| version.clone())
+            let may_stay = !reads && settings(before) == settings(plugin);
+            self.plugin(&plugin.name).map(|version| (version.clone(), may_stay))
         };
         let mut problems = Vec::new();
-        let (mut plugins, mut wanted) = (Vec::new(), Vec::new());
-        for plugin in &to.plugins {
-            match same(plugin) {
-                Some(version) => plugins.push(version),
-                None => wanted.push(plugin),
-            }
-        }
-        plugins.extend(load_all(engine, &wanted, &mut problems).await);
+        let loading = to.plugins.iter().map(|plugin| load_again(engine, plugin, before(plugin))).collect();
+        let plugins = all(loading, &mut problems).await;
         let (registry, more) = Self::assemble(to, plugins);
         problems.extend(more);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
@@ -183,10 +177,11 @@ impl Registry {
     }
 }
 
-/// Those that can be loaded, at the same time.
-async fn load_all(engine: &Engine, wanted: &[&PluginConfig], problems: &mut Vec<Problem>) -> Vec<Plugin> {
-    // Each begins when it is made, not when it is awaited.
-    let loading: Vec<_> = wanted.iter().map(|plugin| load_one(engine, plugin, None)).collect();
+/// Those that can be loaded. Each begins when it is made, not when it is awaited.
+async fn all(
+    loading: Vec<impl Future<Output = Result<Option<Plugin>, Problem>>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Plugin> {
     let mut plugins = Vec::new();
     for load in loading {
         match load.await {
@@ -204,15 +199,41 @@ pub fn load_one(
     plugin: &PluginConfig,
     in_force: Option<String>,
 ) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
-    let (engine, plugin) = (engine.clone(), plugin.clone());
+    let engine = engine.clone();
+    begin(plugin, move |plugin, source| {
+        if in_force.as_deref() == Some(source.digest()) {
+            return Ok(None);
+        }
+        Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(Some)
+    })
+}
+
+/// Loads one on such a thread with the settings of now. The version `before` stays if it may and its file is the same;
+/// otherwise only its code is used again.
+fn load_again(
+    engine: &Engine,
+    plugin: &PluginConfig,
+    before: Option<(Plugin, bool)>,
+) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+    let engine = engine.clone();
+    begin(plugin, move |plugin, source| match before {
+        Some((version, true)) if version.digest() == source.digest() => Ok(Some(version)),
+        Some((version, _)) => version.load_again(&engine, source, settings_of(plugin)).map(Some),
+        None => Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(Some),
+    })
+}
+
+/// Reads a plugin's file and has it loaded on a thread for blocking work, from now on and not from the first poll.
+fn begin(
+    plugin: &PluginConfig,
+    load: impl FnOnce(&PluginConfig, &Source) -> Result<Option<Plugin>, LoadError> + Send + 'static,
+) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+    let plugin = plugin.clone();
     let place = plugin.place.clone();
     let loading = tokio::task::spawn_blocking(move || {
         let source = Source::read(&plugin.path, plugin.limits.component_bytes)
             .map_err(|error| LoadError { plugin: Some(plugin.name.clone()), ..error })?;
-        if in_force.as_deref() == Some(source.digest()) {
-            return Ok(None);
-        }
-        Plugin::load_source(&engine, &plugin.name, &source, settings_of(&plugin)).map(Some)
+        load(&plugin, &source)
     });
     async move {
         let version = match loading.await {

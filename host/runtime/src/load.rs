@@ -57,20 +57,38 @@ impl Plugin {
         source: &Source,
         settings: PluginSettings,
     ) -> Result<Self, LoadError> {
-        load(engine, name, source, settings).map_err(|problem| LoadError {
-            plugin: Some(name.to_owned()),
-            path: source.path().to_owned(),
-            problem: Box::new(problem),
-        })
+        load(engine, name, source, settings, None).map_err(|problem| failed(name, source, problem))
+    }
+
+    /// The same with the settings of now, for the plugin that this one is a version of: everything is read and checked
+    /// anew, but what was compiled is used again if the file and the build are the same.
+    pub fn load_again(&self, engine: &Engine, source: &Source, settings: PluginSettings) -> Result<Self, LoadError> {
+        load(engine, self.name(), source, settings, Some(self)).map_err(|problem| failed(self.name(), source, problem))
     }
 }
 
-fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) -> Result<Plugin, Problem> {
+fn failed(name: &str, source: &Source, problem: Problem) -> LoadError {
+    LoadError { plugin: Some(name.to_owned()), path: source.path().to_owned(), problem: Box::new(problem) }
+}
+
+fn load(
+    engine: &Engine,
+    name: &str,
+    source: &Source,
+    settings: PluginSettings,
+    before: Option<&Plugin>,
+) -> Result<Plugin, Problem> {
     origin::check(source, &settings.pin)?;
     let exports = inspect::exports_of(source.bytes())?;
     let settings = checked(engine, settings)?;
     let granted = Granted::read(&settings.grants)?;
-    let (machine, component) = compile(engine, name, &settings.limits, source)?;
+    let build = engine.build_for(&settings.limits);
+    let reused =
+        before.filter(|before| before.digest() == source.digest()).and_then(|before| reuse(engine, build, before));
+    let (machine, component) = match reused {
+        Some(reused) => reused,
+        None => compile(engine, name, build, source)?,
+    };
     let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
@@ -86,6 +104,7 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
         indices,
         warnings: warnings(exports),
         pre,
+        build,
         engine: engine.clone(),
         granted,
         http,
@@ -128,9 +147,18 @@ fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Pr
     http::Client::new(&settings.grants.http, resolver).map_err(|(grant, why)| Problem::HttpGrant { grant, why })
 }
 
+/// The code of a version that was loaded into this engine for this build, and the machine on which it runs.
+fn reuse(engine: &Engine, build: Build, before: &Plugin) -> Option<(Machine, Component)> {
+    let (pre, made_for) = (&before.0.pre, before.0.build);
+    // It may live outside of the pool, see `place`.
+    let machines =
+        [build, Build { pooling: false, ..build }].into_iter().filter_map(|build| engine.machine(build).ok());
+    let machine = machines.into_iter().find(|machine| wasmtime::Engine::same(&machine.engine, pre.engine()));
+    machine.filter(|_| made_for == build).map(|machine| (machine, pre.component().clone()))
+}
+
 /// Takes the code from the cache, or compiles it and keeps it there.
-fn compile(engine: &Engine, name: &str, limits: &Limits, source: &Source) -> Result<(Machine, Component), Problem> {
-    let build = engine.build_for(limits);
+fn compile(engine: &Engine, name: &str, build: Build, source: &Source) -> Result<(Machine, Component), Problem> {
     let machine = engine.machine(build).map_err(|error| Problem::Host(error.to_string()))?;
     let key = compiled::key(&machine.engine, source.digest());
     let cache = engine.settings().cache.as_ref();

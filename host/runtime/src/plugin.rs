@@ -11,7 +11,7 @@ use wasmtime::component::InstancePre;
 use crate::bindings::exported;
 use crate::capabilities::{Granted, Grants, http, queues};
 use crate::conceal::Conceal;
-use crate::engine::Engine;
+use crate::engine::{Build, Engine};
 use crate::exports::Exports;
 use crate::host::{Stage, State};
 use crate::invoke::{self, Call, Work};
@@ -68,6 +68,8 @@ pub(crate) struct Loaded {
     pub(crate) indices: Indices,
     pub(crate) warnings: Vec<String>,
     pub(crate) pre: InstancePre<State>,
+    /// What its limits ask for; it runs outside of the pool all the same if it does not fit there.
+    pub(crate) build: Build,
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) granted: Arc<Granted>,

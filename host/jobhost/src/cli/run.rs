@@ -37,6 +37,13 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     let named: Vec<_> = ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
     let several = named.len() > 1;
     let queues = if args.queues.is_empty() { Served::All } else { Served::Named(named) };
+    // `run` is over before it would be worth it.
+    let reload = (until == Until::Told).then(|| {
+        let (ask, asked) = mpsc::channel(1);
+        // From now on: what changes while the plugins are loaded must not be missed.
+        signals.reload = Some(ask);
+        asked
+    });
     let host = tokio::select! {
         opened = Host::open(config, until) => opened?,
         _ = signals.next() => return Ok(Exit::Success),
@@ -48,16 +55,10 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
     }
     let (console, printed) = Console::new(Output::new(global), several)?;
     let events = Events::to(vec![Arc::new(console)]);
-    // `run` is over before it would be worth it.
-    let swapping = (until == Until::Told).then(|| {
-        let (ask, asked) = mpsc::channel(1);
-        signals.reload = Some(ask);
-        tokio::spawn(host.swap(request, queues.clone(), events.clone()).run(asked))
-    });
-    let ended = until_stopped(host.worker(queues, events), until, &mut signals).await;
-    if let Some(swapping) = swapping {
-        swapping.abort();
-    }
+    let swap = reload.map(|asked| host.swap(request, queues.clone(), events.clone()).run(asked));
+    let mut worker = host.worker(queues, events);
+    worker.swap = swap.map(|swap| Box::pin(swap) as _);
+    let ended = until_stopped(worker, until, &mut signals).await;
     let within = if let Ok(Exit::Interrupted | Exit::Terminated) = ended { LAST_LINES_NOW } else { LAST_LINES };
     tokio::select! {
         () = printed.wait(within) => ended,

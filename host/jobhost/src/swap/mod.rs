@@ -124,7 +124,12 @@ impl Swap {
     }
 
     async fn reconfigured(&self) -> Result<(Config, Registry), ConfigError> {
-        let config = load(&self.request)?;
+        let request = self.request.clone();
+        // As with the plugins' files: a file system that hangs must not stop the threads that run jobs.
+        let config = match spawn_blocking(move || load(&request)).await {
+            Ok(loaded) => loaded?,
+            Err(panic) => return Err(ConfigError::one(Place::option("--config"), panic.to_string())),
+        };
         let mut problems = needs_a_restart(&self.config, &config);
         if let Served::Named(names) = &self.queues {
             problems.extend(names.iter().filter(|name| config.queue(name).is_none()).map(|name| Problem {

@@ -1,6 +1,7 @@
 //! The worker's loop: free slots, jobs to fill them, and the way out. One
 //! attempt is `execute.rs`; `run` and `listen` differ in one word, [`Until`].
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,12 @@ pub struct Worker {
     pub grace: Duration,
     /// `host:pid`, for people to read.
     pub identity: String,
+    /// What keeps the plugins in step with their files, if anything does. It never returns.
+    pub swap: Option<BoxFuture>,
 }
+
+/// Something to do on the side.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The queues that a worker serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +119,9 @@ impl Worker {
         duties.begin("its settling of jobs", settling);
         let leases = keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping);
         duties.begin("its keeping of leases", leases);
+        if let Some(swap) = self.swap {
+            duties.begin("its replacing of plugins", swap);
+        }
         let mut line_up = LineUp::new(self.queues, unusable);
         line_up.follow(&shared, &outage, &mut duties);
         shared.events.tell(&Event::WorkerStarted);

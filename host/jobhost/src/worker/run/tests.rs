@@ -85,6 +85,7 @@ impl Stage {
             concurrency: 2,
             grace: Duration::from_secs(1),
             identity: "here:1".into(),
+            swap: None,
         }
     }
 
@@ -177,6 +178,17 @@ async fn a_worker_ends_when_its_sweep_or_its_watch_has_panicked() {
         assert!(said.contains(duty) && said.contains(&format!("planned in {verb}")), "{said}");
         assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopped { .. })), 1);
     }
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_replacing_of_plugins_has_panicked() {
+    let stage = Stage::new("").await;
+    let swap = Box::pin(async { panic!("planned in swap") });
+    let worker = Worker { swap: Some(swap), ..stage.worker().await };
+    let (_stop, told) = watch::channel(false);
+    let said = end_of(tokio::spawn(worker.run(Until::Told, told))).await;
+    assert!(said.contains("its replacing of plugins") && said.contains("planned in swap"), "{said}");
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopped { .. })), 1);
 }
 
 #[tokio::test]
