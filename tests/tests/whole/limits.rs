@@ -34,7 +34,7 @@ enum End {
     NoteIsCut(usize),
 }
 
-const FLOODERS: [Flooder; 15] = [
+const FLOODERS: [Flooder; 16] = [
     flooder("memory-eater", "eat-memory", "memory = \"8MiB\"", "{}", OUT_OF_MEMORY),
     flooder("memory-grower", "grow-slowly", "memory = \"4MiB\"", "{\"ms\":1}", OUT_OF_MEMORY),
     flooder("many-memories", "(memories)", "memory = \"2MiB\"", "{}", OUT_OF_MEMORY),
@@ -50,6 +50,13 @@ const FLOODERS: [Flooder; 15] = [
         Fails("limit", "the limit `host-call-bytes`"),
     ),
     flooder("holder", "hold-files", "handles = 50", "{\"path\":\"/in/file\"}", Fails("limit", "the limit `handles`")),
+    flooder(
+        "opener",
+        "hold-files",
+        "open-files = 50",
+        "{\"path\":\"/in/file\"}",
+        Fails("limit", "the limit `open-files`"),
+    ),
     flooder("pusher", "push-flood", "pushes = 20", PUSH, Fails("returned", "the limit is `pushes`")),
     flooder(
         "large-pusher",

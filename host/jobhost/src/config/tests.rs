@@ -35,7 +35,7 @@ path = "plugins/copy_asset.wasm"
 digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, open-files = 24, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
@@ -126,6 +126,7 @@ fn every_key_of_a_plugin_is_read() {
             table_elements: 8,
             instances: 9,
             handles: 10,
+            open_files: 24,
             host_call_bytes: 1 << 20,
             output_bytes: 2 << 20,
             stdio_bytes: 1 << 10,

@@ -55,8 +55,8 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => UNSPECIFIED,
         [0, 0, 0, 0, 0, 0, 0, 1] => LOOPBACK,
-        // Of Amazon, and of Google.
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254] => METADATA,
+        // Of Amazon, all of them: credentials of pods are beside them. And of Google.
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254] => METADATA,
         [0xfe80..=0xfebf, ..] => LINK_LOCAL,
         [0xfc00..=0xfdff, ..] => Reach::Private("unique-local"),
         // Site-local addresses, and NAT64 prefixes of one's own, which may embed any address in several ways.
@@ -118,7 +118,7 @@ mod tests {
         for text in ["169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200"] {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
-        for text in ["fe80::1", "febf::1", "fd00:ec2::254", "fd20:ce::254"] {
+        for text in ["fe80::1", "febf::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"] {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
     }
