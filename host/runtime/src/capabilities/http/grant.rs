@@ -98,12 +98,6 @@ impl HttpGrant {
         let methods: &[Method] = if self.methods.is_empty() { &USUAL } else { &self.methods };
         self.origin == *origin && methods.contains(method) && path::within(&self.path, path)
     }
-
-    /// The grant of this one request.
-    fn of(method: &Method, origin: &Origin, path: &str) -> Self {
-        let methods = vec![method.clone()];
-        Self { origin: origin.clone(), path: path.to_owned(), methods, private: false, ca_file: None }
-    }
 }
 
 /// As it is written in the configuration.
@@ -240,7 +234,13 @@ pub(super) fn permit<'a>(
     let path = told_of(path, &shown_path);
     match path::problem(path) {
         Some(problem) => Err(format!("{sent}: the path {problem}, which only a grant of `{origin}/` allows")),
-        None => Err(format!("{sent}; to allow it, {}", line(plugin, granted, &HttpGrant::of(method, &origin, path)))),
+        None => match HttpGrant::new(&format!("{origin}{path}")) {
+            Ok(grant) => {
+                let grant = HttpGrant { methods: vec![method.clone()], ..grant };
+                Err(format!("{sent}; to allow it, {}", line(plugin, granted, &grant)))
+            }
+            Err(why) => Err(format!("{sent}: {why}")),
+        },
     }
 }
 
@@ -353,9 +353,17 @@ mod tests {
         assert!(why.len() < 500 && why.contains("{ url = \"http://b.example/a/\", methods"), "{why}");
         let why = permitted(&[], &Method::GET, "http://b.example/bots3cret/send").unwrap_err();
         assert!(!why.contains("s3cret") && why.contains("/bot[secret T]/send; to allow it"), "{why}");
-        let method = Method::from_bytes(&[b'A'; 100_000]).unwrap();
+        let method = Method::from_bytes("A".repeat(100_000).as_bytes()).unwrap();
         let why = permitted(&["http://b.example/"], &method, "http://b.example/").unwrap_err();
         assert!(why.len() < 500 && why.contains("nothing allows this method"), "{why}");
+    }
+
+    #[test]
+    fn a_line_that_the_configuration_would_refuse_is_not_told() {
+        for url in ["http://2852039166/latest", "http://0xa9fea9fe/", "http://127.1/"] {
+            let why = permitted(&[], &Method::GET, url).unwrap_err();
+            assert!(why.contains("neither a name nor a whole address") && !why.contains("to allow it"), "{why}");
+        }
     }
 
     #[test]

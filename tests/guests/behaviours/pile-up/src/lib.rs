@@ -24,7 +24,8 @@ guest::handler!(|job| {
                     "append" => Fields::new(),
                     "set" => {
                         let one = Fields::new();
-                        one.set("x", &[value.clone()]).map_err(guest::permanent)?;
+                        one.set("x", std::slice::from_ref(&value))
+                            .map_err(guest::permanent)?;
                         one
                     }
                     "list" => Fields::from_list(&[("x".to_owned(), value.clone())])
