@@ -3,6 +3,7 @@
 //! it guards; either way its pushes are dropped. One that the worker itself
 //! ends has not failed: the job is to be handed back, and it is asked again.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -182,6 +183,7 @@ pub(crate) fn calls(scope: &AttemptScope, plugin: &Plugin) -> Arc<AttemptCalls> 
         store: Arc::clone(&scope.store),
         holding: Arc::clone(&scope.holding),
         staged: Mutex::default(),
+        troubled: AtomicBool::new(false),
     })
 }
 

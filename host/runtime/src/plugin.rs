@@ -89,6 +89,9 @@ pub(crate) struct Indices {
     pub(crate) after_error: Option<exported::after_error::GuestIndices>,
 }
 
+/// Characters of what is wrong with a guest's answer.
+const PROBLEM: usize = 1_000;
+
 /// The body of every method below: loads the function's interface from the instance and calls it.
 macro_rules! call {
     ($self:ident, $interface:ident . $function:ident ( $($argument:ident),* ), $stage:expr, $call:expr) => {{
@@ -165,7 +168,7 @@ impl Plugin {
             && let Ok(PushDecision::Replace(draft)) = answer
             && let Some(problem) = replacement_problem(draft, &queue)
         {
-            *answer = Err(format!("replacement: {problem}"));
+            *answer = Err(self.0.granted.secrets.shown(&format!("replacement: {problem}"), PROBLEM));
         }
         finished
     }

@@ -94,8 +94,8 @@ on_both_stores! {
         place.push("work", "X", "{\"bucket\":\"default\",\"do\":\"set\",\"key\":\"k\",\"value\":\"v\"}");
         place
             .run("work")
-            .complains("may not open the bucket `settings`; to allow it, add `keyvalue = [{ bucket = \"settings\", mode = \"rw\" }]` under `[plugins.it.grants]`")
-            .complains("may only read the bucket `settings`; to allow it, add `keyvalue = [{ bucket = \"settings\", mode = \"rw\" }]`");
+            .complains("may not open the bucket `settings`; to allow it, add `{ bucket = \"settings\", mode = \"rw\" }` to `keyvalue` under `[plugins.it.grants]`")
+            .complains("may only read the bucket `settings`; to allow it, set `mode = \"rw\"` for `bucket = \"settings\"` in `keyvalue` under `[plugins.it.grants]`");
     }
 
     fn workers_that_count_by_compare_and_swap_lose_no_count(place) {

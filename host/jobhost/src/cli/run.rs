@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -22,6 +23,16 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 /// And after a second signal.
 const LAST_LINES_NOW: Duration = Duration::from_millis(100);
 
+/// Lets this process have as many files open as the system allows it. Each attempt may have some, and connections, and the
+/// customary soft limit is made for programs that use `select`.
+fn raise_open_files() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the number of open files stays limited as it is");
+    }
+}
+
 /// Takes and runs jobs until none is waiting, then stops.
 pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
     work(global, args, Until::Empty).await
@@ -32,6 +43,7 @@ pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
 pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Result<Exit, CliError> {
     // Before anything is opened: a signal during start-up must stop it in order.
     let mut signals = Signals::listen()?;
+    raise_open_files();
     let request = request_to_run(global, &args.plugins, args.concurrency);
     let config = load(&request)?;
     let named: Vec<_> = ids::find_queues(&config, &args.queues)?.into_iter().map(|queue| queue.name.clone()).collect();
