@@ -179,3 +179,22 @@ fn lower(resource: Resource, limit: u64) -> nix::Result<()> {
     let (_, most) = getrlimit(resource)?;
     setrlimit(resource, limit.min(most), limit.min(most))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_reads_nothing_closes_its_output_and_stays_is_ended() {
+        let compiler = Compiler {
+            program: "/bin/sh".into(),
+            arguments: ["-c", "exec sleep 3600 >&-"].map(OsString::from).to_vec(),
+            memory: 1 << 30,
+            time: Duration::from_hours(1),
+        };
+        let build = Build { fuel: false, pooling: false, stack: 1 << 19 };
+        // More than a pipe holds.
+        let why = compiler.compile(build, &vec![0; 1 << 20]).err().unwrap().to_string();
+        assert!(why.contains("signal: 9"), "{why}");
+    }
+}

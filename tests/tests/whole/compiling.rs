@@ -229,3 +229,13 @@ fn a_compiler_that_is_killed_or_hangs_is_told_and_leaves_nothing() {
         wait_until("the compiler's end", PATIENCE, || is_gone(child));
     }
 }
+
+#[test]
+fn on_a_full_disk_nothing_is_kept_and_plugins_are_compiled_each_time() {
+    let place = two_plugins("");
+    // Compiled code is larger.
+    let checked = place.jobhost(&["plugin", "check"]).files_at_most(10_000, true).run().success();
+    assert_eq!(checked.stderr.matches("compiled code cannot be kept").count(), 2, "{checked}");
+    assert!(entries(&place).is_empty(), "nothing unfinished stays");
+    assert_eq!(start(&place), (2, 0));
+}
