@@ -325,7 +325,9 @@ mod tests {
     #[test]
     fn averages_are_of_all_and_peaks_are_the_highest() {
         let (mut one, mut other) = (Measure::default(), Measure::default());
-        [1, 2, 3].into_iter().for_each(|value| one.add(value));
+        for value in [1, 2, 3] {
+            one.add(value);
+        }
         other.add(10);
         one.merge(other);
         assert_eq!((one.average(4), one.peak, Measure::default().average(0)), (4, 10, 0));

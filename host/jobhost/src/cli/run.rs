@@ -47,7 +47,7 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
         );
     }
     let (console, printed) = Console::new(Output::new(global), several)?;
-    let events = Events::to(vec![Arc::new(console)]);
+    let events = Events::to(vec![Arc::new(console), host.tally.clone()]);
     // `run` is over before it would be worth it.
     let swapping = (until == Until::Told).then(|| {
         let (ask, asked) = mpsc::channel(1);
