@@ -48,4 +48,5 @@ mod settings;
 mod stores;
 mod story;
 mod swapping;
+mod workers;
 mod yii2;
