@@ -81,7 +81,7 @@ impl Presence {
         }
     }
 
-    /// Takes it out of the registry, where it is not in it for sure.
+    /// Takes it out of the registry, unless it never was in it.
     pub(super) async fn withdraw(&self, store: &dyn Store) {
         if !self.announced.load(Ordering::Relaxed) {
             return;
