@@ -16,6 +16,7 @@ use crate::cause;
 use crate::config::OnFailure;
 use crate::registry::Hook;
 use crate::worker::AttemptScope;
+use crate::worker::tally::Running;
 
 /// What the hooks of one moment came to.
 pub(crate) struct Asked<T> {
@@ -66,9 +67,10 @@ pub(crate) async fn before_exec(scope: &AttemptScope, hooks: &[Hook], job: &Job)
     let mut asked = Asked { answer: BeforeExec::Proceed, pushes: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.before_exec) {
         let calls = calls(scope, &hook.plugin);
+        let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.before_exec(job.clone(), call(&calls, &hook.plugin)).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook, "before-exec", job, finished) {
+        match answer_of(hook, "before-exec", job, (finished, running)) {
             Answer::Said(ExecDecision::Proceed) => asked.pushes.extend(calls.take_staged()),
             Answer::Said(decision) => {
                 asked.pushes.extend(calls.take_staged());
@@ -100,9 +102,10 @@ pub(crate) async fn after_exec(
     for hook in having(hooks, |exports| exports.after_exec) {
         let calls = calls(scope, &hook.plugin);
         let call = call(&calls, &hook.plugin);
+        let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.after_exec(job.clone(), output.to_owned(), report.clone(), call).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook, "after-exec", job, finished) {
+        match answer_of(hook, "after-exec", job, (finished, running)) {
             Answer::Said(()) => asked.pushes.extend(calls.take_staged()),
             // The job did run: when a hook fails, it stays done.
             Answer::NotThere(_) | Answer::Broken(_) => {}
@@ -126,9 +129,10 @@ pub(crate) async fn after_error(
     let calls = calls(scope, &hook.plugin);
     let call = call(&calls, &hook.plugin);
     let (cause, so_far) = failure;
+    let running = scope.tally.begin(&hook.plugin);
     let finished = hook.plugin.after_error(job.clone(), cause.clone(), so_far, report.clone(), call).await;
     let took = finished.usage.duration;
-    let (answer, pushes) = match answer_of(hook, "after-error", job, finished) {
+    let (answer, pushes) = match answer_of(hook, "after-error", job, (finished, running)) {
         Answer::Said(decision) => (AfterError::Says(decision), calls.take_staged()),
         Answer::NotThere(_) => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
         Answer::Broken(which) => (AfterError::Broken(which), Vec::new()),
@@ -151,7 +155,13 @@ enum Answer<T> {
     Cancelled,
 }
 
-fn answer_of<T>(hook: &Hook, function: &str, job: &Job, finished: Finished<Result<T, String>>) -> Answer<T> {
+fn answer_of<T>(
+    hook: &Hook,
+    function: &str,
+    job: &Job,
+    (finished, running): (Finished<Result<T, String>>, Running),
+) -> Answer<T> {
+    running.ended(&finished);
     let stderr = finished.usage.stderr.clone();
     let answer = weighed(hook.plugin.name(), hook.on_failure, finished);
     if let Answer::NotThere(why) | Answer::Broken(why) = &answer {

@@ -23,6 +23,7 @@ pub mod redis;
 pub mod sqlite;
 pub mod store;
 pub mod url;
+pub mod workers;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -37,3 +38,4 @@ pub use store::{
     Settlement, Store, SweepReport, Verdict, Wake,
 };
 pub use url::{OpenOptions, StoreUrl, open};
+pub use workers::{Roster, SeenWorker, WorkerRecord, Workers};

@@ -51,4 +51,5 @@ mod stores;
 mod story;
 mod swapping;
 mod swaps_under_load;
+mod workers;
 mod yii2;

@@ -65,6 +65,9 @@ impl Console {
             Event::SwapRefused { plugin, stays, reason } => {
                 self.worker(&format!("Plugin {plugin} stays at {}: {}", short(stays), harmless_line(reason)))
             }
+            Event::FileRestored { plugin, digest } => {
+                self.worker(&format!("Plugin {plugin}: its file is again that of {}", short(digest)))
+            }
             Event::Reloaded { queues } => {
                 self.worker(&format!("The configuration is read again; queues: {}", queues.join(", ")))
             }
@@ -151,6 +154,9 @@ fn document(event: &Event, pid: u32) -> Value {
         Event::SwapRefused { plugin, stays, reason } => {
             json!({"event": "plugin-refused", "plugin": plugin, "stays": stays, "reason": reason})
         }
+        Event::FileRestored { plugin, digest } => {
+            json!({"event": "plugin-restored", "plugin": plugin, "digest": digest})
+        }
         Event::Reloaded { queues } => json!({"event": "reloaded", "queues": queues}),
         Event::ReloadRefused { reason } => json!({"event": "reload-refused", "reason": reason}),
         Event::StoreLost { reason } => json!({"event": "store-lost", "reason": reason}),
@@ -162,7 +168,7 @@ fn document(event: &Event, pid: u32) -> Value {
 }
 
 /// So much of a digest as tells versions apart for people.
-fn short(digest: &str) -> &str {
+pub(super) fn short(digest: &str) -> &str {
     digest.get(..19).unwrap_or(digest)
 }
 

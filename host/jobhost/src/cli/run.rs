@@ -66,7 +66,7 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
         );
     }
     let (console, printed) = Console::new(Output::new(global), several)?;
-    let events = Events::to(vec![Arc::new(console)]);
+    let events = Events::to(vec![Arc::new(console), host.tally.clone()]);
     let swap = reload.map(|asked| host.swap(request, queues.clone(), events.clone()).run(asked));
     let mut worker = host.worker(queues, events);
     worker.swap = swap.map(|swap| Box::pin(swap) as _);

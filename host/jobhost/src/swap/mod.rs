@@ -71,7 +71,11 @@ impl Swap {
                 continue;
             }
             match self.swap(plugin).await {
-                Ok(()) => seen.is_settled(stamp),
+                Ok(swapped) => {
+                    if seen.is_settled(stamp) && !swapped {
+                        self.restored(plugin);
+                    }
+                }
                 Err(problem) if seen.is_doubted(stamp) => self.refuse(plugin, &problem),
                 // It may be half-written.
                 Err(_) => doubts = true,
@@ -80,17 +84,24 @@ impl Swap {
         doubts
     }
 
-    /// Puts the version that the file holds in force, unless it is that already.
-    async fn swap(&self, plugin: &PluginConfig) -> Result<(), String> {
+    /// Puts the version that the file holds in force; returns whether it was not that already.
+    async fn swap(&self, plugin: &PluginConfig) -> Result<bool, String> {
         let registry = self.registry.load_full();
         let in_force = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
         let loaded = load_one(&self.engine, plugin, Some(in_force.clone())).await.map_err(|problem| problem.message)?;
-        let Some(version) = loaded else { return Ok(()) };
+        let Some(version) = loaded else { return Ok(false) };
         let to = version.digest().to_owned();
         let registry = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
         self.registry.store(Arc::new(registry));
         self.events.tell(&Event::Swapped { plugin: plugin.name.clone(), from: in_force, to });
-        Ok(())
+        Ok(true)
+    }
+
+    /// Tells that a file which had been refused holds the version in force again.
+    fn restored(&self, plugin: &PluginConfig) {
+        let registry = self.registry.load();
+        let digest = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
+        self.events.tell(&Event::FileRestored { plugin: plugin.name.clone(), digest });
     }
 
     fn refuse(&self, plugin: &PluginConfig, reason: &str) {

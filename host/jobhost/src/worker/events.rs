@@ -93,6 +93,13 @@ pub enum Event {
         /// What is wrong with the file.
         reason: String,
     },
+    /// A plugin's file that could not be used can be again, and holds the version in force.
+    FileRestored {
+        /// The plugin's configured name.
+        plugin: String,
+        /// The digest of that version.
+        digest: String,
+    },
     /// The configuration was read again and is in force.
     Reloaded {
         /// The queues that are served from now on, by their configured names.

@@ -14,6 +14,7 @@ use super::chance;
 use super::decide::{self, Decision, RetryPolicy};
 use super::events::Subject;
 use super::lease::Holding;
+use super::tally::{Running, Tally};
 use crate::cause;
 use crate::config::Unknown;
 use crate::hooks::{self, AfterError, AfterExec, BeforeExec};
@@ -34,6 +35,7 @@ pub(crate) struct AttemptScope {
     pub(crate) pusher: Arc<Pusher>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) holding: Arc<Holding>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// One attempt. It pins the registry it began with.
@@ -45,6 +47,8 @@ pub(crate) struct Attempt {
     job: Job,
     record: AttemptRecord,
     handler: Option<Plugin>,
+    /// Counts as running until the attempt is over.
+    running: Option<Running>,
     /// Pushes of before-exec hooks: they count if the job is done or skipped.
     asked: Vec<FollowUp>,
     /// Why a job was postponed.
@@ -78,7 +82,8 @@ impl Attempt {
             pushed_at: reserved.pushed_at,
             metadata: reserved.metadata.clone(),
         };
-        Self { scope, registry, queue, reserved, job, record, handler: None, asked: Vec::new(), reason: String::new() }
+        let (handler, running, asked, reason) = (None, None, Vec::new(), String::new());
+        Self { scope, registry, queue, reserved, job, record, handler, running, asked, reason }
     }
 
     /// Runs the job and says what is to be settled. `started` is told when it
@@ -97,6 +102,7 @@ impl Attempt {
         };
         plugin.name().clone_into(&mut self.record.plugin);
         plugin.digest().clone_into(&mut self.record.digest);
+        self.running = Some(self.scope.tally.begin(&plugin));
         self.handler = Some(plugin.clone());
 
         match self.ask().await {
@@ -191,6 +197,7 @@ impl Attempt {
             interrupt: self.scope.holding.interrupt.clone(),
         };
         let finished = plugin.execute(self.job.clone(), call).await;
+        self.running.iter().for_each(|running| running.ended(&finished));
         self.note_usage(&finished.usage);
         match finished.outcome {
             Outcome::Returned(Ok(output)) => Ran::Returned { output, pushes: calls.take_staged() },

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jobhost_queue::{
     Bucket, Change, Changed, Channel, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob, Progress,
-    Pushed, Quota, Reservation, ReserveOptions, Settled, Settlement, Store, StoreError, SweepReport, Token, Values,
-    Wake,
+    Pushed, Quota, Reservation, ReserveOptions, Roster, Settled, Settlement, Store, StoreError, SweepReport, Token,
+    Values, Wake, WorkerRecord, Workers,
 };
 use tokio::sync::watch;
 
@@ -120,6 +120,21 @@ impl KeyValue for Faulty {
         change: &Change,
     ) -> Result<Changed, StoreError> {
         self.through("change", self.inner.change(bucket, fence, quota, change)).await
+    }
+}
+
+#[async_trait]
+impl Workers for Faulty {
+    async fn announce(&self, worker: &WorkerRecord) -> Result<(), StoreError> {
+        self.through("announce", self.inner.announce(worker)).await
+    }
+
+    async fn withdraw(&self, id: &str) -> Result<(), StoreError> {
+        self.through("withdraw", self.inner.withdraw(id)).await
+    }
+
+    async fn workers(&self) -> Result<Roster, StoreError> {
+        self.through("workers", self.inner.workers()).await
     }
 }
 

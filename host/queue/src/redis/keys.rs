@@ -1,4 +1,4 @@
-//! The keys of a channel and of a bucket. Nowhere else is a Redis key spelled; what is in them
+//! The keys of a channel, of a bucket and of the registry of workers. Nowhere else is a Redis key spelled; what is in them
 //! is written and read by the scripts.
 
 use crate::job::Channel;
@@ -88,6 +88,21 @@ pub(super) fn bucket_order(bucket: &Bucket) -> String {
     format!("jobhost:keyvalue:{bucket}:order")
 }
 
+/// All keys of the registry of workers, in the order of KEYS. They are no
+/// channel's and no bucket's, for the reasons above; the braces have a cluster
+/// keep them in one slot.
+pub(super) const WORKER_KINDS: &[Kind] = &[
+    // Worker's id → its record (JSON).
+    kind("known", ":known", "hash"),
+    // Ids by when they were last heard of (ms).
+    kind("seen_at", ":seen_at", "zset"),
+];
+
+/// The keys of the registry of workers, in the order of [`WORKER_KINDS`].
+pub(super) fn workers() -> impl Iterator<Item = String> {
+    WORKER_KINDS.iter().map(|kind| format!("jobhost:{{workers}}{}", kind.suffix))
+}
+
 /// The keys of one channel, in the order of [`KINDS`].
 pub(super) fn block(channel: &Channel) -> impl Iterator<Item = String> {
     KINDS.iter().map(move |kind| format!("{channel}{}", kind.suffix))
@@ -108,6 +123,16 @@ mod tests {
         assert_eq!(dotted.len(), 7);
         assert!(own.iter().all(|kind| kind.suffix.starts_with(':')));
         assert!(KINDS.iter().all(|kind| kind.suffix[1..] == *kind.name));
+    }
+
+    #[test]
+    fn the_registry_of_workers_has_no_channels_or_buckets_keys_and_yii2s_clear_spares_it() {
+        let ours: Vec<_> = workers().collect();
+        assert_eq!(ours, ["jobhost:{workers}:known", "jobhost:{workers}:seen_at"]);
+        for kind in KINDS.iter().chain(BUCKET_KINDS) {
+            assert!(ours.iter().all(|key| !key.ends_with(kind.suffix)), "{}", kind.name);
+        }
+        assert!(ours.iter().all(|key| !key.contains('.')));
     }
 
     #[test]

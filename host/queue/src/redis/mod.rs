@@ -20,6 +20,7 @@ mod private_server;
 mod scripts;
 mod settings;
 mod wait;
+mod workers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

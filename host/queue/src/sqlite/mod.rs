@@ -22,6 +22,7 @@ mod settle;
 mod sweep;
 mod wake;
 mod watch;
+mod workers;
 mod writer;
 
 #[cfg(test)]
