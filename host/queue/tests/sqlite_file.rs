@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobhost_queue::{Bucket, Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, open};
+use jobhost_queue::{
+    Bucket, Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, TrialName, open,
+};
 
 const LOOK: OpenOptions = OpenOptions { only_look: true, clock: jobhost_queue::Clock::Store };
 
@@ -165,18 +167,22 @@ async fn another_programs_database_with_a_log_beside_it_is_refused_untouched() {
 }
 
 #[tokio::test]
-async fn a_file_from_before_there_were_buckets_gets_them_and_keeps_its_jobs() {
+async fn a_file_from_before_there_were_buckets_or_trials_gets_them_and_keeps_its_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
     push(&store, "a").await;
     drop(store);
-    let older = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();
-    older.execute_batch("DROP TABLE buckets; DROP TABLE bucket_values; PRAGMA user_version = 1").unwrap();
-    drop(older);
-    for _ in 0..2 {
-        let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
-        assert!(store.keys(&Bucket::new("b").unwrap(), None, 1).await.unwrap().is_empty());
-        assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
+    let buckets = "DROP TABLE buckets; DROP TABLE bucket_values;";
+    for (version, dropped) in [(1, buckets), (2, "")] {
+        let older = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();
+        older.execute_batch(&format!("{dropped} DROP TABLE trials; PRAGMA user_version = {version}")).unwrap();
+        drop(older);
+        for _ in 0..2 {
+            let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
+            assert!(store.keys(&Bucket::new("b").unwrap(), None, 1).await.unwrap().is_empty());
+            assert_eq!(store.trial(&TrialName::new("p").unwrap()).await.unwrap(), None);
+            assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod reserve;
 pub mod retain;
 pub mod settle;
 pub mod stage;
+pub mod trials;
 pub mod wait;
 
 use std::sync::Arc;
@@ -225,6 +226,17 @@ macro_rules! __promises {
                 a_full_bucket_takes_no_more_keys_and_no_more_bytes
                 a_bucket_is_what_it_was_after_a_clear
                 what_is_too_long_or_too_much_is_invalid
+            }
+            trials {
+                a_trial_is_seen_by_every_handle_as_it_was_begun
+                of_trials_begun_at_once_one_stands
+                a_trial_takes_the_place_of_one_that_has_not_changed_since_the_look
+                attempts_of_all_workers_are_added_up_and_each_changes_the_revision
+                attempts_sent_twice_count_once
+                a_trial_ends_on_what_was_seen_and_once
+                a_trial_is_withdrawn_whatever_became_of_it_and_no_other_is
+                trials_of_other_plugins_and_queues_are_others
+                names_and_versions_that_cannot_be_are_invalid
             }
         }
     };

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::keys::{BUCKET_KINDS, KINDS, Kind};
+use super::keys::{BUCKET_KINDS, KINDS, Kind, TRIAL_KINDS};
 
 /// The names and types of a block of KEYS as Lua, then the prelude, then a script.
 fn assemble(body: &str) -> Script {
@@ -14,11 +14,14 @@ fn assemble(body: &str) -> Script {
         quoted.join(", ")
     };
     Script::new(&format!(
-        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\nlocal BUCKET_NAMES = {{ {} }}\nlocal BUCKET_TYPES = {{ {} }}\n{}\n{body}",
+        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\nlocal BUCKET_NAMES = {{ {} }}\nlocal BUCKET_TYPES = {{ {} }}\n\
+         local TRIAL_NAMES = {{ {} }}\nlocal TRIAL_TYPES = {{ {} }}\n{}\n{body}",
         list(KINDS, |kind| kind.name),
         list(KINDS, |kind| kind.redis_type),
         list(BUCKET_KINDS, |kind| kind.name),
         list(BUCKET_KINDS, |kind| kind.redis_type),
+        list(TRIAL_KINDS, |kind| kind.name),
+        list(TRIAL_KINDS, |kind| kind.redis_type),
         include_str!("scripts/prelude.lua"),
     ))
 }
@@ -49,6 +52,8 @@ scripts! {
     CLEAR = "clear.lua";
     BUCKET_VALUES = "bucket_values.lua";
     BUCKET_CHANGE = "bucket_change.lua";
+    TRIAL = "trial.lua";
+    TRIAL_CHANGE = "trial_change.lua";
 }
 
 #[cfg(test)]

@@ -16,10 +16,12 @@ use crate::error::StoreError;
 
 /// What tells a jobhost store from any other SQLite file: "jobh".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"jobh");
-/// The version of `schema.sql` and `keyvalue.sql` together.
-const SCHEMA: i32 = 2;
+/// The version of all tables together.
+const SCHEMA: i32 = 3;
 /// The first version, of `schema.sql` alone. It gets the rest when it is opened.
 const FIRST_SCHEMA: i32 = 1;
+/// What later versions added, each with its version.
+const ADDED: [(i32, &str); 2] = [(2, include_str!("keyvalue.sql")), (3, include_str!("trials.sql"))];
 /// What is left of the `-wal` file after a checkpoint, in bytes at most.
 const LOG_KEPT: u32 = 64 << 20;
 /// How long a writer waits for another process's lock.
@@ -254,7 +256,7 @@ impl Place {
     fn created(&self, connection: &mut Connection) -> rusqlite::Result<Marks> {
         // In a transaction: between two looks another process may create it.
         let found = connection.transaction().and_then(|look| marks(&look))?;
-        let old = |found: Marks| found.application == APPLICATION_ID && found.schema == FIRST_SCHEMA;
+        let old = |found: Marks| found.application == APPLICATION_ID && (FIRST_SCHEMA..SCHEMA).contains(&found.schema);
         if !found.empty && !old(found) {
             return Ok(found);
         }
@@ -266,7 +268,9 @@ impl Place {
             tracing::debug!(store = %self.address, "the file was created");
         }
         if found.empty || old(found) {
-            creating.execute_batch(include_str!("keyvalue.sql"))?;
+            for (_, tables) in ADDED.iter().filter(|(version, _)| *version > found.schema) {
+                creating.execute_batch(tables)?;
+            }
             creating.pragma_update(None, "user_version", SCHEMA)?;
         }
         let found = marks(&creating)?;
