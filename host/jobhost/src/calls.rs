@@ -2,6 +2,7 @@
 //! log lines. Follow-ups wait here for the settlement, so nothing of a broken
 //! call is stored.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +27,24 @@ pub(crate) struct AttemptCalls {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) holding: Arc<Holding>,
     pub(crate) staged: Mutex<Vec<FollowUp>>,
+    /// Whether the store did not answer as it should.
+    pub(crate) store_failed: AtomicBool,
 }
 
 impl AttemptCalls {
     /// What the call has pushed, to be stored with the settlement.
     pub(crate) fn take_staged(&self) -> Vec<FollowUp> {
         std::mem::take(&mut *self.staged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a call of the store failed, so that what the guest made of it may not be its own fault.
+    pub(crate) fn has_met_a_store_failure(&self) -> bool {
+        self.store_failed.load(Ordering::Relaxed)
+    }
+
+    fn store_error(&self, error: &StoreError) -> String {
+        self.store_failed.store(true, Ordering::Relaxed);
+        error.to_string()
     }
 
     /// Stores a job at once. Where the answer is lost it is asked for again
@@ -72,9 +85,10 @@ impl CallHost for AttemptCalls {
                 Err(PushError::Unavailable("this attempt has lost its lease".into()))
             }
             Err(error) if error.is_transient() => {
+                let error = self.store_error(&error);
                 Err(PushError::Unavailable(format!("{error}; whether the job is stored is not known")))
             }
-            Err(error) => Err(PushError::Unavailable(error.to_string())),
+            Err(error) => Err(PushError::Unavailable(self.store_error(&error))),
         }
     }
 
@@ -95,14 +109,14 @@ impl CallHost for AttemptCalls {
 #[async_trait]
 impl Buckets for AttemptCalls {
     async fn values(&self, bucket: &str, keys: Vec<String>) -> Result<BucketValues, String> {
-        let found = self.store.values(&named(bucket)?, &keys).await.map_err(|error| error.to_string())?;
+        let found = self.store.values(&named(bucket)?, &keys).await.map_err(|error| self.store_error(&error))?;
         let value = |entry: Entry| BucketValue { value: entry.value, version: entry.version };
         let entries = found.entries.into_iter().map(|entry| entry.map(value)).collect();
         Ok(BucketValues { entries, version: found.version })
     }
 
     async fn keys(&self, bucket: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, String> {
-        self.store.keys(&named(bucket)?, after, limit).await.map_err(|error| error.to_string())
+        self.store.keys(&named(bucket)?, after, limit).await.map_err(|error| self.store_error(&error))
     }
 
     async fn change(&self, bucket: &str, most: (u64, u64), change: BucketChange) -> Result<BucketChanged, String> {
@@ -114,7 +128,7 @@ impl Buckets for AttemptCalls {
         };
         let quota = Quota { keys: most.0, bytes: most.1 };
         let changed = self.store.change(&named(bucket)?, &self.holding.lease, quota, &change).await;
-        Err(match changed.map_err(|error| error.to_string())? {
+        Err(match changed.map_err(|error| self.store_error(&error))? {
             Changed::Yes => return Ok(BucketChanged::Done),
             Changed::Sum(sum) => return Ok(BucketChanged::Sum(sum)),
             Changed::Stale => return Ok(BucketChanged::Stale),
@@ -174,6 +188,7 @@ mod tests {
             store: store.clone(),
             holding: Leases::default().keep(&held.lease, Duration::ZERO),
             staged: Mutex::default(),
+            store_failed: AtomicBool::default(),
         };
         let draft = || JobDraft {
             queue: "q".into(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The guest's component with a section that nothing reads: a version of its own that behaves alike.
-fn version(behaviour: &str, number: u32) -> Vec<u8> {
+pub(crate) fn version(behaviour: &str, number: u32) -> Vec<u8> {
     let mut component = fs::read(guest(behaviour)).unwrap();
     let name = format!("v{number:08}");
     // A custom section: its id, its size, the size of its name, its name, and no content.
@@ -24,7 +24,7 @@ fn version(behaviour: &str, number: u32) -> Vec<u8> {
 }
 
 /// Writes a file as a deploy does: whole, under another name, then in its place.
-fn replace(path: &Path, content: &[u8]) {
+pub(crate) fn replace(path: &Path, content: &[u8]) {
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();
     fs::rename(new, path).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::args::{GlobalArgs, RunArgs};
 use super::console::Console;
@@ -21,6 +22,8 @@ use crate::worker::run::{Served, Until, Worker};
 const LAST_LINES: Duration = Duration::from_secs(5);
 /// And after a second signal.
 const LAST_LINES_NOW: Duration = Duration::from_millis(100);
+/// How long the last attempts of a trial have to be counted.
+const LAST_COUNTS: Duration = Duration::from_secs(2);
 
 /// Takes and runs jobs until none is waiting, then stops.
 pub async fn run(global: &GlobalArgs, args: RunArgs) -> Result<Exit, CliError> {
@@ -55,10 +58,15 @@ pub(super) async fn work(global: &GlobalArgs, args: RunArgs, until: Until) -> Re
         tokio::spawn(host.swap(request, queues.clone(), events.clone()).run(asked))
     });
     let ended = until_stopped(host.worker(queues, events), until, &mut signals).await;
-    if let Some(swapping) = swapping {
-        swapping.abort();
+    let at_once = matches!(ended, Ok(Exit::Interrupted | Exit::Terminated));
+    if let Some(mut swapping) = swapping {
+        drop(signals.reload.take());
+        // It may be in the midst of compiling.
+        if at_once || timeout(LAST_COUNTS, &mut swapping).await.is_err() {
+            swapping.abort();
+        }
     }
-    let within = if let Ok(Exit::Interrupted | Exit::Terminated) = ended { LAST_LINES_NOW } else { LAST_LINES };
+    let within = if at_once { LAST_LINES_NOW } else { LAST_LINES };
     tokio::select! {
         () = printed.wait(within) => ended,
         signal = signals.next() => ended.map(|_| signal),

@@ -16,6 +16,7 @@ mod slot;
 mod stop;
 mod sweep;
 mod take;
+mod tried;
 mod unusable;
 
 #[cfg(test)]
