@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::swapping::{replace, version};
 
 /// How long a trial may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many that half of them are more than the attempts without which there is no verdict.
 const JOBS: usize = 160;
