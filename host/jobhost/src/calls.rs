@@ -27,8 +27,8 @@ pub(crate) struct AttemptCalls {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) holding: Arc<Holding>,
     pub(crate) staged: Mutex<Vec<FollowUp>>,
-    /// Whether the operator was told of the store's trouble.
-    pub(crate) troubled: AtomicBool,
+    /// Whether the store did not answer as it should, of which the operator was told.
+    pub(crate) store_failed: AtomicBool,
 }
 
 impl AttemptCalls {
@@ -37,13 +37,19 @@ impl AttemptCalls {
         std::mem::take(&mut *self.staged.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether a call of the store failed, so that what the guest made of it may not be its own fault.
+    pub(crate) fn has_met_a_store_failure(&self) -> bool {
+        self.store_failed.load(Ordering::Relaxed)
+    }
+
     /// What the guest is told of the store's trouble: not where the store is nor what is in it, which the log has, once
     /// for each call.
     fn trouble(&self, error: &StoreError) -> String {
+        let told = self.store_failed.swap(true, Ordering::Relaxed);
         if let StoreError::Invalid(why) = error {
             return why.clone();
         }
-        if !self.troubled.swap(true, Ordering::Relaxed) {
+        if !told {
             tracing::warn!(plugin = self.plugin, job.id = %self.holding.lease.id, %error, "the store failed a plugin");
         }
         let what = if error.is_transient() { "is not available" } else { "has failed" };
@@ -190,7 +196,7 @@ mod tests {
             store: store.clone(),
             holding: Leases::default().keep(&held.lease, Duration::ZERO),
             staged: Mutex::default(),
-            troubled: AtomicBool::new(false),
+            store_failed: AtomicBool::default(),
         };
         let draft = || JobDraft {
             queue: "q".into(),

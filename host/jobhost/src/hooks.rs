@@ -24,6 +24,8 @@ pub(crate) struct Asked<T> {
     pub(crate) answer: T,
     /// What they pushed.
     pub(crate) pushes: Vec<FollowUp>,
+    /// Those that ran, and whether they failed.
+    pub(crate) ran: Vec<(Plugin, bool)>,
     /// How long they ran together.
     pub(crate) took: Duration,
 }
@@ -64,12 +66,13 @@ pub(crate) enum AfterExec {
 }
 
 pub(crate) async fn before_exec(scope: &AttemptScope, hooks: &[Hook], job: &Job) -> Asked<BeforeExec> {
-    let mut asked = Asked { answer: BeforeExec::Proceed, pushes: Vec::new(), took: Duration::ZERO };
+    let mut asked = Asked { answer: BeforeExec::Proceed, pushes: Vec::new(), ran: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.before_exec) {
         let calls = calls(scope, &hook.plugin);
         let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.before_exec(job.clone(), call(&calls, &hook.plugin)).await;
         asked.took += finished.usage.duration;
+        asked.ran.extend(ran(hook, &finished));
         match answer_of(hook, "before-exec", job, (finished, running)) {
             Answer::Said(ExecDecision::Proceed) => asked.pushes.extend(calls.take_staged()),
             Answer::Said(decision) => {
@@ -98,13 +101,14 @@ pub(crate) async fn after_exec(
     output: &str,
     report: &AttemptReport,
 ) -> Asked<AfterExec> {
-    let mut asked = Asked { answer: AfterExec::Told, pushes: Vec::new(), took: Duration::ZERO };
+    let mut asked = Asked { answer: AfterExec::Told, pushes: Vec::new(), ran: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.after_exec) {
         let calls = calls(scope, &hook.plugin);
         let call = call(&calls, &hook.plugin);
         let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.after_exec(job.clone(), output.to_owned(), report.clone(), call).await;
         asked.took += finished.usage.duration;
+        asked.ran.extend(ran(hook, &finished));
         match answer_of(hook, "after-exec", job, (finished, running)) {
             Answer::Said(()) => asked.pushes.extend(calls.take_staged()),
             // The job did run: when a hook fails, it stays done.
@@ -131,14 +135,14 @@ pub(crate) async fn after_error(
     let (cause, so_far) = failure;
     let running = scope.tally.begin(&hook.plugin);
     let finished = hook.plugin.after_error(job.clone(), cause.clone(), so_far, report.clone(), call).await;
-    let took = finished.usage.duration;
+    let (took, ran) = (finished.usage.duration, ran(hook, &finished).into_iter().collect());
     let (answer, pushes) = match answer_of(hook, "after-error", job, (finished, running)) {
         Answer::Said(decision) => (AfterError::Says(decision), calls.take_staged()),
         Answer::NotThere(_) => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
         Answer::Broken(which) => (AfterError::Broken(which), Vec::new()),
         Answer::Cancelled => (AfterError::Cancelled, Vec::new()),
     };
-    Asked { answer, pushes, took }
+    Asked { answer, pushes, ran, took }
 }
 
 /// The hooks that export one.
@@ -170,6 +174,16 @@ fn answer_of<T>(
     answer
 }
 
+/// The hook and whether it failed, unless that is nothing of its own.
+fn ran<T>(hook: &Hook, finished: &Finished<Result<T, String>>) -> Option<(Plugin, bool)> {
+    let failed = match &finished.outcome {
+        Outcome::Returned(answer) => answer.is_err(),
+        Outcome::Faulted(_) => true,
+        Outcome::Cancelled | Outcome::Unavailable(_) => return None,
+    };
+    Some((hook.plugin.clone(), failed))
+}
+
 fn weighed<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, String>>) -> Answer<T> {
     let why = match finished.outcome {
         Outcome::Returned(Ok(answer)) => return Answer::Said(answer),
@@ -193,7 +207,7 @@ pub(crate) fn calls(scope: &AttemptScope, plugin: &Plugin) -> Arc<AttemptCalls> 
         store: Arc::clone(&scope.store),
         holding: Arc::clone(&scope.holding),
         staged: Mutex::default(),
-        troubled: AtomicBool::new(false),
+        store_failed: AtomicBool::default(),
     })
 }
 

@@ -83,6 +83,7 @@ impl Host {
             config: self.config.clone(),
             engine: self.engine.clone(),
             registry: Arc::clone(&self.registry),
+            store: Arc::clone(&self.store),
             events,
         }
     }

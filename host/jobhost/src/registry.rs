@@ -5,17 +5,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jobhost_queue::Channel;
+use jobhost_queue::{Channel, JobId};
 use jobhost_runtime::{Engine, Exports, LoadError, Plugin, PluginSettings, Source};
 
-use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
+use crate::canary::Canary;
+use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig, UpgradeGrants};
 
 /// One snapshot of everything that decides about an attempt.
+#[derive(Clone)]
 pub struct Registry {
     queues: HashMap<String, Arc<QueueInForce>>,
     handlers: HashMap<String, Plugin>,
     every: Option<Plugin>,
     plugins: Vec<Plugin>,
+    /// Versions on trial, by the names of their plugins.
+    canaries: HashMap<String, Arc<Canary>>,
+}
+
+/// A version that handles jobs.
+pub struct VersionInForce<'a> {
+    /// The version.
+    pub plugin: &'a Plugin,
+    /// Its share of the jobs in millionths; where a worker has nothing but the version on trial, all.
+    pub share: u32,
+    /// The trial, if this is the version on trial.
+    pub canary: Option<&'a Canary>,
 }
 
 /// A queue's settings and its hooks, in their order.
@@ -43,37 +57,54 @@ impl Registry {
         let mut plugins = Vec::new();
         if let Some(engine) = engine {
             let wanted = config.plugins.iter().filter(|plugin| wanted.includes(plugin));
-            plugins = all(wanted.map(|plugin| load_one(engine, plugin, None)).collect(), &mut problems).await;
+            plugins = all(wanted.map(|plugin| load_again(engine, plugin, None)).collect(), &mut problems).await;
         }
         let (registry, more) = Self::assemble(config, plugins);
         problems.extend(more);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
-    /// The same with one plugin's version replaced, or what speaks against it.
+    /// The same with one plugin's version replaced, and without its trial, or what speaks against it.
     pub fn with(&self, config: &Config, version: &Plugin) -> Result<Self, Vec<Problem>> {
         let replaced = |plugin: &Plugin| if plugin.name() == version.name() { version.clone() } else { plugin.clone() };
-        let (registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
+        let (mut registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
+        registry.canaries.clone_from(&self.canaries);
+        registry.canaries.remove(version.name());
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
-    /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
-    /// that are granted folders, secrets or requests, are loaded, though compiled only if the file is another; all
-    /// problems at once. Files are read on blocking threads.
-    pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
-        let before = |plugin: &PluginConfig| {
-            let before = from.plugin(&plugin.name)?;
-            let settings =
-                |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
-            // Folders, secrets and certificates are found when a plugin is loaded, and may be others by now.
-            let grants = &plugin.grants;
-            let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
-            let may_stay = !reads && settings(before) == settings(plugin);
-            self.plugin(&plugin.name).map(|version| (version.clone(), may_stay))
+    /// The same with a plugin's version on trial, or another one, or none.
+    pub fn with_canary(&self, plugin: &str, canary: Option<Canary>) -> Self {
+        let mut registry = self.clone();
+        match canary {
+            Some(canary) => registry.canaries.insert(plugin.to_owned(), Arc::new(canary)),
+            None => registry.canaries.remove(plugin),
         };
+        registry
+    }
+
+    /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
+    /// that are granted folders, secrets or requests, are loaded; all problems at once. Where new versions are held to
+    /// more than to be usable, the version in force stays, and its file is left to be looked at. Nothing is on trial.
+    pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let loading = to.plugins.iter().map(|plugin| load_again(engine, plugin, before(plugin))).collect();
-        let plugins = all(loading, &mut problems).await;
+        let (mut plugins, mut loading, mut relinked) = (Vec::new(), Vec::new(), Vec::new());
+        for plugin in &to.plugins {
+            let (before, version) = (from.plugin(&plugin.name), self.plugin(&plugin.name));
+            let same = before.is_some_and(|before| is_as_before(before, plugin));
+            match (before, version) {
+                (Some(before), Some(version)) if stays(before, plugin) => {
+                    if same {
+                        plugins.push(version.clone());
+                    } else {
+                        relinked.push(relink(version, plugin));
+                    }
+                }
+                (_, version) => loading.push(load_again(engine, plugin, version.map(|it| (it.clone(), same)))),
+            }
+        }
+        plugins.extend(all(loading, &mut problems).await);
+        plugins.extend(all(relinked, &mut problems).await);
         let (registry, more) = Self::assemble(to, plugins);
         problems.extend(more);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
@@ -86,7 +117,13 @@ impl Registry {
     }
 
     fn assemble(config: &Config, plugins: Vec<Plugin>) -> (Self, Vec<Problem>) {
-        let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
+        let mut registry = Self {
+            queues: HashMap::new(),
+            handlers: HashMap::new(),
+            every: None,
+            plugins: Vec::new(),
+            canaries: HashMap::new(),
+        };
         let mut problems = Vec::new();
         for plugin in plugins {
             if let Some(settings) = config.plugin(plugin.name()) {
@@ -122,6 +159,35 @@ impl Registry {
     /// The version in force of a plugin.
     pub fn plugin(&self, name: &str) -> Option<&Plugin> {
         self.plugins.iter().find(|plugin| plugin.name() == name)
+    }
+
+    /// A plugin's version on trial.
+    pub fn canary(&self, plugin: &str) -> Option<&Arc<Canary>> {
+        self.canaries.get(plugin)
+    }
+
+    /// The version of a plugin that this job meets: the one in force, or that on trial.
+    pub fn version_for(&self, plugin: &Plugin, channel: &Channel, id: JobId) -> Plugin {
+        match self.canary(plugin.name()) {
+            Some(canary) if canary.handles(channel, id) => canary.version.clone(),
+            _ => plugin.clone(),
+        }
+    }
+
+    /// Every version that handles jobs, those on trial included, each behind the one of its plugin that is in force.
+    pub fn versions(&self) -> impl Iterator<Item = VersionInForce<'_>> {
+        self.plugins.iter().flat_map(|plugin| {
+            let canary = self.canaries.get(plugin.name()).map(|canary| &**canary);
+            let beside = canary.filter(|canary| canary.version.digest() != plugin.digest());
+            let share = 1_000_000 - beside.map_or(0, |canary| canary.share);
+            let of = canary.filter(|_| beside.is_none());
+            let on_trial = beside.map(|canary| VersionInForce {
+                plugin: &canary.version,
+                share: canary.share,
+                canary: Some(canary),
+            });
+            [Some(VersionInForce { plugin, share, canary: of }), on_trial].into_iter().flatten()
+        })
     }
 
     /// The channel of a configured queue.
@@ -178,33 +244,38 @@ impl Registry {
 }
 
 /// Those that can be loaded. Each begins when it is made, not when it is awaited.
-async fn all(
-    loading: Vec<impl Future<Output = Result<Option<Plugin>, Problem>>>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Plugin> {
+async fn all(loading: Vec<impl Future<Output = Result<Plugin, Problem>>>, problems: &mut Vec<Problem>) -> Vec<Plugin> {
     let mut plugins = Vec::new();
     for load in loading {
         match load.await {
-            Ok(plugin) => plugins.extend(plugin),
+            Ok(plugin) => plugins.push(plugin),
             Err(problem) => problems.push(problem),
         }
     }
     plugins
 }
 
-/// Loads one configured plugin on a thread for blocking work; none if its file is the version in force, which is known
-/// by its digest.
+/// What a plugin's file holds.
+pub enum Found {
+    /// A version that was known, by its digest.
+    Known(String),
+    /// Another one.
+    New(Plugin),
+}
+
+/// Loads one configured plugin on a thread for blocking work, unless its file holds a version that is `known` by its
+/// digest.
 pub fn load_one(
     engine: &Engine,
     plugin: &PluginConfig,
-    in_force: Option<String>,
-) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+    known: Vec<String>,
+) -> impl Future<Output = Result<Found, Problem>> + Send + 'static {
     let engine = engine.clone();
     begin(plugin, move |plugin, source| {
-        if in_force.as_deref() == Some(source.digest()) {
-            return Ok(None);
+        if known.iter().any(|digest| digest == source.digest()) {
+            return Ok(Found::Known(source.digest().to_owned()));
         }
-        Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(Some)
+        Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(warned).map(Found::New)
     })
 }
 
@@ -214,20 +285,20 @@ fn load_again(
     engine: &Engine,
     plugin: &PluginConfig,
     before: Option<(Plugin, bool)>,
-) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
     let engine = engine.clone();
     begin(plugin, move |plugin, source| match before {
-        Some((version, true)) if version.digest() == source.digest() => Ok(Some(version)),
-        Some((version, _)) => version.load_again(&engine, source, settings_of(plugin)).map(Some),
-        None => Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(Some),
+        Some((version, true)) if version.digest() == source.digest() => Ok(version),
+        Some((version, _)) => version.load_again(&engine, source, settings_of(plugin)).map(warned),
+        None => Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(warned),
     })
 }
 
 /// Reads a plugin's file and has it loaded on a thread for blocking work, from now on and not from the first poll.
-fn begin(
+fn begin<T: Send + 'static>(
     plugin: &PluginConfig,
-    load: impl FnOnce(&PluginConfig, &Source) -> Result<Option<Plugin>, LoadError> + Send + 'static,
-) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
+    load: impl FnOnce(&PluginConfig, &Source) -> Result<T, LoadError> + Send + 'static,
+) -> impl Future<Output = Result<T, Problem>> + Send + 'static {
     let plugin = plugin.clone();
     let place = plugin.place.clone();
     let loading = tokio::task::spawn_blocking(move || {
@@ -236,16 +307,50 @@ fn begin(
         load(&plugin, &source)
     });
     async move {
-        let version = match loading.await {
-            Ok(Ok(version)) => version,
-            Ok(Err(error)) => return Err(problem(&place, &error)),
-            Err(panic) => return Err(problem(&place, &panic)),
-        };
-        for (name, warning) in version.iter().flat_map(|it| it.warnings().iter().map(|warning| (it.name(), warning))) {
-            tracing::warn!(plugin = name, "{warning}");
+        match loading.await {
+            Ok(loaded) => loaded.map_err(|error| problem(&place, &error)),
+            Err(panic) => Err(problem(&place, &panic)),
         }
-        Ok(version)
     }
+}
+
+/// Logs what is doubtful about a version.
+fn warned(version: Plugin) -> Plugin {
+    for warning in version.warnings() {
+        tracing::warn!(plugin = version.name(), "{warning}");
+    }
+    version
+}
+
+/// The same version with other settings, on a thread for blocking work.
+pub fn relink(
+    version: &Plugin,
+    plugin: &PluginConfig,
+) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
+    let (version, settings, place) = (version.clone(), settings_of(plugin), plugin.place.clone());
+    let linking = tokio::task::spawn_blocking(move || version.with_settings(settings));
+    async move {
+        match linking.await {
+            Ok(linked) => linked.map_err(|error| problem(&place, &error)),
+            Err(panic) => Err(problem(&place, &panic)),
+        }
+    }
+}
+
+/// Whether a version that was loaded by one configuration can go on under another. Folders, secrets and certificates are
+/// found when a plugin is loaded, and may be others by now.
+pub fn is_as_before(before: &PluginConfig, now: &PluginConfig) -> bool {
+    let settings =
+        |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
+    let grants = &now.grants;
+    let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
+    !reads && settings(before) == settings(now)
+}
+
+/// Whether the version in force stays until its file was looked at, be it another by now. Another pin names another file.
+pub fn stays(before: &PluginConfig, now: &PluginConfig) -> bool {
+    let is_held_to_more = now.swap.canary.is_some() || now.swap.grants == UpgradeGrants::Frozen;
+    is_held_to_more && before.pin == now.pin
 }
 
 fn problem(place: &Place, what: &dyn std::fmt::Display) -> Problem {

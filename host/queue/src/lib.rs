@@ -22,6 +22,7 @@ pub mod record;
 pub mod redis;
 pub mod sqlite;
 pub mod store;
+pub mod trials;
 pub mod url;
 pub mod workers;
 
@@ -37,5 +38,6 @@ pub use store::{
     Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled,
     Settlement, Store, SweepReport, Verdict, Wake,
 };
+pub use trials::{Counted, NewTrial, Terms, Trial, TrialEnd, TrialName, Trials, Tries};
 pub use url::{OpenOptions, StoreUrl, open};
 pub use workers::{Roster, SeenWorker, WorkerRecord, Workers};

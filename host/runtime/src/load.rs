@@ -1,7 +1,7 @@
 //! Loads a plugin: reads, compiles, links and tries it out, and says in the plugin author's words what is wrong with
 //! it. Nothing of it runs after that but in calls.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,15 @@ fn failed(name: &str, source: &Source, problem: Problem) -> LoadError {
     LoadError { plugin: Some(name.to_owned()), path: source.path().to_owned(), problem: Box::new(problem) }
 }
 
+/// What of a plugin does not depend on its settings.
+pub(crate) struct Version {
+    pub(crate) name: Arc<str>,
+    pub(crate) path: PathBuf,
+    pub(crate) digest: String,
+    pub(crate) exports: Exports,
+    pub(crate) imports: Vec<String>,
+}
+
 fn load(
     engine: &Engine,
     name: &str,
@@ -79,7 +88,14 @@ fn load(
     before: Option<&Plugin>,
 ) -> Result<Plugin, Problem> {
     origin::check(source, &settings.pin)?;
-    let exports = inspect::exports_of(source.bytes())?;
+    let contents = inspect::contents(source.bytes())?;
+    let version = Version {
+        name: Arc::from(name),
+        path: source.path().to_owned(),
+        digest: source.digest().to_owned(),
+        exports: contents.recognised()?,
+        imports: contents.imports,
+    };
     let settings = checked(engine, settings)?;
     let granted = Granted::read(&settings.grants)?;
     let build = engine.build_for(&settings.limits);
@@ -89,7 +105,18 @@ fn load(
         Some(reused) => reused,
         None => compile(engine, name, build, source)?,
     };
-    let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
+    link(engine, version, (&machine, component, build), (settings, granted))
+}
+
+/// From compiled code to a plugin that was tried out.
+pub(crate) fn link(
+    engine: &Engine,
+    version: Version,
+    (machine, component, build): (&Machine, Component, Build),
+    (settings, granted): (PluginSettings, Arc<Granted>),
+) -> Result<Plugin, Problem> {
+    let Version { name, path, digest, exports, imports } = version;
+    let wanted = imports::check(&machine.engine, &component, &name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, exports)?;
@@ -97,10 +124,11 @@ fn load(
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
     let http = if wanted.http { Some(Arc::new(client(engine, &settings)?)) } else { None };
     let loaded = Arc::new(Loaded {
-        name: Arc::from(name),
-        path: source.path().to_owned(),
-        digest: source.digest().to_owned(),
+        name,
+        path,
+        digest,
         exports,
+        imports,
         indices,
         warnings: warnings(exports),
         pre,
@@ -115,7 +143,7 @@ fn load(
 }
 
 /// The settings as they are kept: possible, and with the folders where they really are.
-fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
+pub(crate) fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
     let granted = &mut settings.grants.fs;
     for index in 0..granted.len() {
         let (before, grant) = (&granted[..index], &granted[index]);

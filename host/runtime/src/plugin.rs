@@ -65,6 +65,7 @@ pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
     pub(crate) digest: String,
     pub(crate) exports: Exports,
+    pub(crate) imports: Vec<String>,
     pub(crate) indices: Indices,
     pub(crate) warnings: Vec<String>,
     pub(crate) pre: InstancePre<State>,
@@ -128,6 +129,16 @@ impl Plugin {
     /// Which interfaces it exports.
     pub fn exports(&self) -> &Exports {
         &self.0.exports
+    }
+
+    /// Names of what it imports, at most 1,000.
+    pub fn imports(&self) -> &[String] {
+        &self.0.imports
+    }
+
+    /// What it is allowed, as configured.
+    pub fn grants(&self) -> &Grants {
+        &self.0.settings.grants
     }
 
     /// The configured budget of its hooks, get-ttr and can-retry.

@@ -52,6 +52,7 @@ random = { seed = 0xff }
 path = "plugins/copy_asset_events.wasm"
 on-failure = "closed"
 timeout = "250ms"
+swap = { canary = "0.5%", for = "90s", max-failures = "1.5x", grants = "frozen" }
 grants = { queues = ["upload-asset"], clock = { offset = "-90m" } }
 "#;
 

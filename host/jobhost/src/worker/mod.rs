@@ -18,6 +18,7 @@ mod stop;
 mod sweep;
 mod take;
 pub(crate) mod tally;
+mod tried;
 mod unusable;
 
 #[cfg(test)]

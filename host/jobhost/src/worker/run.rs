@@ -324,6 +324,7 @@ async fn settle(taken: &TakenSlot, attempt: &mut Attempt, mut settlement: Settle
         match shared.settler.settle(settlement.clone(), || taken.leave()).await {
             None => return,
             Some(Settled::Yes(_)) => {
+                attempt.tried.count(&settlement.verdict);
                 let event = event_of(attempt.subject(), settlement, attempt.reason());
                 return shared.events.tell(&event);
             }

@@ -11,7 +11,7 @@ use jobhost_queue::workers::{PluginRecord, RefusedFile, VersionRecord, VersionSt
 use jobhost_runtime::{Finished, Outcome, Plugin};
 
 use super::decide::millis;
-use super::events::{Event, Listener};
+use super::events::{Event, Listener, TrialState};
 use crate::registry::Registry;
 
 /// How many versions that were replaced and run nothing any more are kept of a plugin.
@@ -79,6 +79,7 @@ impl Listener for Tally {
                 self.lock().of(plugin).refused = None;
             }
             Event::FileRestored { plugin, .. } => self.lock().of(plugin).refused = None,
+            Event::Trial(trial) if trial.state == TrialState::Begun => self.lock().of(&trial.plugin).refused = None,
             Event::Reloaded { .. } => {
                 self.follow();
                 self.lock().0.values_mut().for_each(|plugin| plugin.refused = None);

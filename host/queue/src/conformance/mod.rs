@@ -30,6 +30,7 @@ pub mod reserve;
 pub mod retain;
 pub mod settle;
 pub mod stage;
+pub mod trials;
 pub mod wait;
 pub mod workers;
 
@@ -237,6 +238,17 @@ macro_rules! __promises {
                 where_there_are_too_many_workers_silent_ones_are_not_kept
                 workers_are_no_jobs_and_survive_a_clear
                 a_record_without_a_right_id_or_of_any_size_is_invalid
+            }
+            trials {
+                a_trial_is_seen_by_every_handle_as_it_was_begun
+                of_trials_begun_at_once_one_stands
+                a_trial_takes_the_place_of_one_that_has_not_changed_since_the_look
+                attempts_of_all_workers_are_added_up_and_each_changes_the_revision
+                attempts_sent_twice_count_once
+                a_trial_ends_on_what_was_seen_and_once
+                a_trial_is_withdrawn_whatever_became_of_it_and_no_other_is
+                trials_of_other_plugins_and_queues_are_others
+                names_and_versions_that_cannot_be_are_invalid
             }
         }
     };

@@ -19,6 +19,7 @@ mod keyvalue;
 mod private_server;
 mod scripts;
 mod settings;
+mod trials;
 mod wait;
 mod workers;
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::keys::{BUCKET_KINDS, KINDS, Kind, WORKER_KINDS};
+use super::keys::{BUCKET_KINDS, KINDS, Kind, TRIAL_KINDS, WORKER_KINDS};
 
 /// The names and types of a block of KEYS as Lua, then the prelude, then a script.
 fn assemble(body: &str) -> Script {
@@ -13,7 +13,8 @@ fn assemble(body: &str) -> Script {
         let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
         quoted.join(", ")
     };
-    let kinds = [("", KINDS), ("BUCKET_", BUCKET_KINDS), ("WORKER_", WORKER_KINDS)].map(|(of, kinds)| {
+    let all = [("", KINDS), ("BUCKET_", BUCKET_KINDS), ("TRIAL_", TRIAL_KINDS), ("WORKER_", WORKER_KINDS)];
+    let kinds = all.map(|(of, kinds)| {
         let (names, types) = (list(kinds, |kind| kind.name), list(kinds, |kind| kind.redis_type));
         format!("local {of}NAMES = {{ {names} }}\nlocal {of}TYPES = {{ {types} }}\n")
     });
@@ -49,6 +50,8 @@ scripts! {
     ANNOUNCE = "announce.lua";
     WITHDRAW = "withdraw.lua";
     WORKERS = "workers.lua";
+    TRIAL = "trial.lua";
+    TRIAL_CHANGE = "trial_change.lua";
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::error::StoreError;
 /// What tells a jobhost store from any other SQLite file: "jobh".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"jobh");
 /// What each version of the schema added to the one before, from version 1 on. A file gets what it lacks when it is opened.
-const SCHEMAS: [&str; 3] = [include_str!("schema.sql"), include_str!("keyvalue.sql"), include_str!("workers.sql")];
+const SCHEMAS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("keyvalue.sql"), include_str!("workers.sql"), include_str!("trials.sql")];
 /// The latest version.
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are a few")]
 const SCHEMA: i32 = SCHEMAS.len() as i32;

@@ -48,6 +48,34 @@ on-failure = "close"
 }
 
 #[test]
+fn what_is_wrong_with_a_trial_is_told() {
+    expect(
+        r#"
+[plugins.p]
+path = "plugins/copy_asset.wasm"
+swap = { canary = "0%", for = "10ms", max-failures = "0.9x", grants = "none" }
+[plugins.q]
+path = "plugins/copy_asset.wasm"
+swap = { for = "1m", max-failures = 2, canari = "5%" }
+[plugins.r]
+path = "plugins/copy_asset.wasm"
+swap = { canary = 5 }
+"#,
+        &[
+            "4:19: plugins.p.swap.canary: expected a share of the jobs over 0% and up to 100%, with at most 4 decimals, such as \"5%\", found the text \"0%\"",
+            "4:31: plugins.p.swap.for: \"10ms\" is out of range; it goes from 1s to 30d",
+            "4:54: plugins.p.swap.max-failures: expected how many times the failures of the old version",
+            "4:71: plugins.p.swap.grants: expected \"any\" or \"frozen\", found the text \"none\"",
+            "7:10: plugins.q.swap: `for` says nothing without `canary`",
+            "7:22: plugins.q.swap: `max-failures` says nothing without `canary`",
+            "7:37: plugins.q.swap.max-failures: expected a text such as \"2x\", found the number 2",
+            "7:40: unknown key `plugins.q.swap.canari`; did you mean `canary`?",
+            "10:19: plugins.r.swap.canary: expected a text such as \"5%\", found the number 5",
+        ],
+    );
+}
+
+#[test]
 fn parts_that_do_not_fit_each_other_are_told() {
     expect(
         r#"

@@ -1,7 +1,7 @@
 -- Shared pieces, put before every script (redis/scripts.rs). Above them stand
 -- NAMES and TYPES: the kinds of keys of a channel in the order of KEYS, and the
--- type that each must have, written out of redis/keys.rs; and those of a bucket
--- and of the registry of workers.
+-- type that each must have, written out of redis/keys.rs; and those of a bucket,
+-- of a plugin's trials and of the registry of workers.
 --
 -- Every script is given whole blocks of #NAMES keys, one block a channel. It
 -- first checks (bad_type, fences, targets) and only then writes, because Redis
@@ -62,6 +62,25 @@ local function bad_workers(w)
     local found = redis.call('TYPE', w[WORKER_NAMES[i]]).ok
     if found ~= 'none' and found ~= WORKER_TYPES[i] then
       return w[WORKER_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. WORKER_TYPES[i]
+    end
+  end
+end
+
+-- The keys of a plugin's trials, by kind; they stand alone.
+local function trial()
+  local k = {}
+  for i = 1, #TRIAL_NAMES do
+    k[TRIAL_NAMES[i]] = KEYS[i]
+  end
+  return k
+end
+
+-- Why they cannot be used, as bad_type has it.
+local function bad_trial(k)
+  for i = 1, #TRIAL_NAMES do
+    local found = redis.call('TYPE', k[TRIAL_NAMES[i]]).ok
+    if found ~= 'none' and found ~= TRIAL_TYPES[i] then
+      return k[TRIAL_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. TRIAL_TYPES[i]
     end
   end
 end
