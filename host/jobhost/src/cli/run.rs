@@ -111,7 +111,7 @@ impl Swapping {
             {
                 resume_unwind(panic);
             }
-            pending().await
+            pending::<()>().await;
         };
         (Box::pin(watched), Self { task: abort, over })
     }
