@@ -22,16 +22,6 @@ pub struct Registry {
     canaries: HashMap<String, Arc<Canary>>,
 }
 
-/// A version that handles jobs.
-pub struct VersionInForce<'a> {
-    /// The version.
-    pub plugin: &'a Plugin,
-    /// Its share of the jobs in millionths; where a worker has nothing but the version on trial, all.
-    pub share: u32,
-    /// The trial, if this is the version on trial.
-    pub canary: Option<&'a Canary>,
-}
-
 /// A queue's settings and its hooks, in their order.
 pub struct QueueInForce {
     /// As configured.
@@ -174,20 +164,10 @@ impl Registry {
         }
     }
 
-    /// Every version that handles jobs, those on trial included, each behind the one of its plugin that is in force.
-    pub fn versions(&self) -> impl Iterator<Item = VersionInForce<'_>> {
-        self.plugins.iter().flat_map(|plugin| {
-            let canary = self.canaries.get(plugin.name()).map(|canary| &**canary);
-            let beside = canary.filter(|canary| canary.version.digest() != plugin.digest());
-            let share = 1_000_000 - beside.map_or(0, |canary| canary.share);
-            let of = canary.filter(|_| beside.is_none());
-            let on_trial = beside.map(|canary| VersionInForce {
-                plugin: &canary.version,
-                share: canary.share,
-                canary: Some(canary),
-            });
-            [Some(VersionInForce { plugin, share, canary: of }), on_trial].into_iter().flatten()
-        })
+    /// Versions on trial beside another that is in force.
+    pub fn on_trial(&self) -> impl Iterator<Item = &Plugin> {
+        let in_force = |version: &Plugin| self.plugin(version.name()).is_some_and(|it| it.digest() == version.digest());
+        self.canaries.values().map(|canary| &canary.version).filter(move |version| !in_force(version))
     }
 
     /// The channel of a configured queue.

@@ -151,6 +151,8 @@ pub struct VersionRecord {
 pub enum VersionState {
     /// Attempts begin with it.
     InForce,
+    /// It has a share of the attempts until there is a verdict.
+    OnTrial,
     /// It was replaced, and attempts that began with it still run.
     Draining,
     /// It was replaced, and none does.

@@ -199,6 +199,29 @@ on_both_stores! {
 }
 
 #[test]
+fn plugin_list_tells_a_version_on_trial_from_the_one_in_force() {
+    let place = Workplace::sqlite();
+    let path = tried(&place, "echo", "canary = \"1%\", for = \"1h\"");
+    let mut worker = place.listen(&[]);
+    replace(&path, &version("echo", 1));
+    let new = trial(&mut worker, "begun")["to"].clone();
+    let state_of_new = || {
+        let listed = place.jobhost(&["plugin", "list", "--json"]).run().success().json();
+        let versions = listed["plugins"][0]["versions"].as_array().cloned().unwrap_or_default();
+        let new = versions.iter().find(|version| version["digest"] == new);
+        new.map(|version| version["states"].clone()).unwrap_or_default()
+    };
+    let is = |state: &str| match state_of_new() {
+        states if states[0]["state"] == state => Ok(()),
+        states => Err(states.to_string()),
+    };
+    wait_until("a version on trial", PATIENCE, || is("on-trial"));
+    replace(&path, &version("echo", 0));
+    wait_until("the end of the trial", PATIENCE, || is("replaced"));
+    worker.stop();
+}
+
+#[test]
 fn a_trial_ends_when_its_file_goes_back_or_changes_again() {
     let place = Workplace::sqlite();
     let path = tried(&place, "echo", "canary = \"100%\", for = \"1h\"");

@@ -64,7 +64,7 @@ impl Console {
                 self.worker(&format!("Plugin {plugin} is replaced: {} after {}{}", short(to), short(from), asks(more)))
             }
             Event::Trial(trial) => self.worker(&format!(
-                "Plugin {}, version {} on trial is {}: {}{}",
+                "Plugin {}, trial of {} {}: {}{}",
                 trial.plugin,
                 short(&trial.to),
                 state(trial.state).replace('-', " "),

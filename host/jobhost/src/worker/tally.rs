@@ -62,8 +62,12 @@ impl Tally {
     /// Takes note of what is in force.
     fn follow(&self) {
         let registry = self.registry.load();
-        let in_force: Vec<_> = registry.plugins().iter().map(|plugin| (plugin.name(), plugin.digest())).collect();
-        self.lock().follow(&in_force, Instant::now());
+        let (in_force, on_trial) = (registry.plugins().iter(), registry.on_trial());
+        let standing = in_force.map(|plugin| (plugin, VersionState::InForce));
+        let standing = standing.chain(on_trial.map(|plugin| (plugin, VersionState::OnTrial)));
+        let of = |(plugin, state): (&Plugin, _)| (plugin.name().to_owned(), plugin.digest().to_owned(), state);
+        let standing: Vec<_> = standing.map(of).collect();
+        self.lock().follow(&standing, Instant::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, Plugins> {
@@ -79,7 +83,12 @@ impl Listener for Tally {
                 self.lock().of(plugin).refused = None;
             }
             Event::FileRestored { plugin, .. } => self.lock().of(plugin).refused = None,
-            Event::Trial(trial) if trial.state == TrialState::Begun => self.lock().of(&trial.plugin).refused = None,
+            Event::Trial(trial) => {
+                self.follow();
+                if trial.state == TrialState::Begun {
+                    self.lock().of(&trial.plugin).refused = None;
+                }
+            }
             Event::Reloaded { .. } => {
                 self.follow();
                 self.lock().0.values_mut().for_each(|plugin| plugin.refused = None);
@@ -135,14 +144,14 @@ impl Plugins {
     }
 
     /// These names and digests are in force, and no others.
-    fn follow(&mut self, in_force: &[(&str, &str)], now: Instant) {
-        for (name, digest) in in_force {
-            let version = self.of(name).version(digest);
-            version.is(VersionState::InForce, now);
+    /// Each version that handles jobs is given by its plugin, its digest and how it does.
+    fn follow(&mut self, standing: &[(String, String, VersionState)], now: Instant) {
+        for (name, digest, state) in standing {
+            self.of(name).version(digest).is(*state, now);
         }
         for (name, plugin) in &mut self.0 {
             for version in &mut plugin.versions {
-                if !in_force.contains(&(name, &version.record.digest)) {
+                if !standing.iter().any(|(of, digest, _)| of == name && *digest == version.record.digest) {
                     version.is(VersionState::Draining, now);
                 }
             }
@@ -251,7 +260,9 @@ mod tests {
     }
 
     fn in_force(tally: &Tally, what: &[(&str, &str)]) {
-        tally.lock().follow(what, Instant::now());
+        let standing =
+            |(plugin, digest): &(&str, &str)| ((*plugin).to_owned(), (*digest).to_owned(), VersionState::InForce);
+        tally.lock().follow(&what.iter().map(standing).collect::<Vec<_>>(), Instant::now());
     }
 
     #[tokio::test]
@@ -299,7 +310,7 @@ mod tests {
         begin(&tally, "p", "a").ended(&finished(Outcome::Returned(Ok(())), 1, 1));
         in_force(&tally, &[("p", "b")]);
         let back = Instant::now() + Duration::from_mins(1);
-        tally.lock().follow(&[("p", "a")], back);
+        tally.lock().follow(&[("p".to_owned(), "a".to_owned(), VersionState::InForce)], back);
         let report = tally.report(back + Duration::from_secs(2)).remove(0);
         let version = &report.versions[0];
         assert_eq!((version.digest.as_str(), version.executions, version.age_ms), ("a", 1, 2_000));

@@ -131,6 +131,7 @@ fn state(version: &VersionSum) -> String {
 fn word(state: VersionState) -> &'static str {
     match state {
         VersionState::InForce => "in force",
+        VersionState::OnTrial => "on trial",
         VersionState::Draining => "draining",
         VersionState::Replaced => "replaced",
         _ => "other",
