@@ -176,7 +176,7 @@ fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Pr
 }
 
 /// The code of a version that was loaded into this engine for this build, and the machine on which it runs.
-fn reuse(engine: &Engine, build: Build, before: &Plugin) -> Option<(Machine, Component)> {
+pub(crate) fn reuse(engine: &Engine, build: Build, before: &Plugin) -> Option<(Machine, Component)> {
     let (pre, made_for) = (&before.0.pre, before.0.build);
     // It may live outside of the pool, see `place`.
     let machines =

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::capabilities::Granted;
-use crate::engine::Build;
-use crate::load::{Version, checked, link};
+use crate::load::{Version, checked, link, reuse};
 use crate::load_error::{LoadError, Problem};
 use crate::plugin::{Loaded, Plugin, PluginSettings};
 
@@ -22,15 +21,11 @@ impl Plugin {
 }
 
 fn relink(plugin: &Plugin, settings: PluginSettings) -> Result<Plugin, Problem> {
-    let Loaded { name, path, digest, exports, imports, pre, engine, .. } = &*plugin.0;
+    let Loaded { name, path, digest, exports, imports, engine, .. } = &*plugin.0;
     let settings = checked(engine, settings)?;
     let granted = Granted::read(&settings.grants)?;
-    let component = pre.component().clone();
     let build = engine.build_for(&settings.limits);
-    // Where it did not fit into the pool it lives outside of it.
-    let builds = [build, Build { pooling: false, ..build }];
-    let mut machines = builds.into_iter().filter_map(|build| engine.machine(build).ok());
-    let Some(machine) = machines.find(|machine| wasmtime::Engine::same(&machine.engine, component.engine())) else {
+    let Some((machine, component)) = reuse(engine, build, plugin) else {
         let text = "the new limits need code that is compiled anew, and its file may hold another version by now; wait until that is in force, or restart the host";
         return Err(Problem::Limit(text.to_owned()));
     };
