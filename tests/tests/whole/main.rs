@@ -24,6 +24,7 @@ macro_rules! on_both_stores {
 }
 
 mod bad_input;
+mod canary;
 mod chaos;
 mod commands;
 mod compiling;
@@ -41,7 +42,9 @@ mod limits;
 mod listening;
 mod making;
 mod outages;
+mod pipeline;
 mod plugins;
+mod publishing;
 mod readme;
 mod replies;
 mod requests;
@@ -50,4 +53,6 @@ mod settings;
 mod stores;
 mod story;
 mod swapping;
+mod swaps_under_load;
+mod workers;
 mod yii2;

@@ -94,13 +94,15 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Remove all waiting, delayed and reserved jobs of a queue
     Clear(ClearArgs),
+    /// List the workers of the store, on whichever machine they are
+    Workers,
     /// Look at the configuration
     Config {
         /// What to do with it.
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Look at plugins: what they are, what they want, whether this host would load them
+    /// Look at plugins: what they are, what they want, whether this host would load them, what they did
     Plugin {
         /// What to do with them.
         #[command(subcommand)]
@@ -293,6 +295,8 @@ pub enum ConfigCommand {
 /// Of `plugin`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum PluginCommand {
+    /// List the plugins of all workers of the store: versions in force, executions, failures, cost, refused files
+    List,
     /// Show a component's kind, exports, imports and producers, what to grant it, and whether it would load
     Inspect(PluginInspectArgs),
     /// The same for every plugin of the configuration, with its limits and grants
@@ -352,6 +356,8 @@ mod tests {
             "remove 1 --queue a",
             "clear a --yes",
             "config check --color never",
+            "workers --store sqlite:x.db --json",
+            "plugin list --json",
             "plugin inspect x.wasm --json",
             "plugin check --config x.toml",
             "plugin new greet",
@@ -391,6 +397,8 @@ mod tests {
             "plugin new greet --lang cobol",
             "plugin build a b",
             "plugin test --watch --update",
+            "plugin list x",
+            "workers x",
             "completions tcsh",
             "info --color sometimes",
         ] {

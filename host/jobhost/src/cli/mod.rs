@@ -22,6 +22,8 @@ mod push;
 mod remove;
 pub mod run;
 mod status;
+mod table;
+mod workers;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -93,6 +95,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Failed { command } => failed::run(&global, command, output).await,
         Command::Remove(args) => remove::run(&global, &args, output).await,
         Command::Clear(args) => clear::run(&global, &args, output).await,
+        Command::Workers => workers::run(&global, output).await,
         Command::Config { command } => config::run(&global, command, output).await,
         Command::Plugin { command } => plugin::run(&global, command, output).await,
         // It needs no runtime, and never comes here.

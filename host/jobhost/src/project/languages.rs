@@ -121,6 +121,7 @@ const RUST: Language = Language {
     title: "Rust",
     mark: "Cargo.toml",
     taken: &[
+        "httpdate",
         "jobhost-plugin",
         "jobhost-plugin-macros",
         "serde",

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::keys::{BUCKET_KINDS, KINDS, Kind};
+use super::keys::{BUCKET_KINDS, KINDS, Kind, TRIAL_KINDS, WORKER_KINDS};
 
 /// The names and types of a block of KEYS as Lua, then the prelude, then a script.
 fn assemble(body: &str) -> Script {
@@ -13,14 +13,12 @@ fn assemble(body: &str) -> Script {
         let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
         quoted.join(", ")
     };
-    Script::new(&format!(
-        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\nlocal BUCKET_NAMES = {{ {} }}\nlocal BUCKET_TYPES = {{ {} }}\n{}\n{body}",
-        list(KINDS, |kind| kind.name),
-        list(KINDS, |kind| kind.redis_type),
-        list(BUCKET_KINDS, |kind| kind.name),
-        list(BUCKET_KINDS, |kind| kind.redis_type),
-        include_str!("scripts/prelude.lua"),
-    ))
+    let all = [("", KINDS), ("BUCKET_", BUCKET_KINDS), ("TRIAL_", TRIAL_KINDS), ("WORKER_", WORKER_KINDS)];
+    let kinds = all.map(|(of, kinds)| {
+        let (names, types) = (list(kinds, |kind| kind.name), list(kinds, |kind| kind.redis_type));
+        format!("local {of}NAMES = {{ {names} }}\nlocal {of}TYPES = {{ {types} }}\n")
+    });
+    Script::new(&format!("{}{}\n{body}", kinds.concat(), include_str!("scripts/prelude.lua")))
 }
 
 macro_rules! scripts {
@@ -49,6 +47,11 @@ scripts! {
     CLEAR = "clear.lua";
     BUCKET_VALUES = "bucket_values.lua";
     BUCKET_CHANGE = "bucket_change.lua";
+    ANNOUNCE = "announce.lua";
+    WITHDRAW = "withdraw.lua";
+    WORKERS = "workers.lua";
+    TRIAL = "trial.lua";
+    TRIAL_CHANGE = "trial_change.lua";
 }
 
 #[cfg(test)]
@@ -78,7 +81,7 @@ mod tests {
                 );
                 if let Some(key) = arguments.next() {
                     assert!(
-                        ["k.", "k[", "set", "b.", "b["].iter().any(|start| key.starts_with(start)),
+                        ["k.", "k[", "set", "b.", "b[", "w.", "w["].iter().any(|start| key.starts_with(start)),
                         "{file}: {command} is given the key {key}"
                     );
                 }

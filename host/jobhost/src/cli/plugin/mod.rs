@@ -1,15 +1,18 @@
 //! `jobhost plugin`: what a plugin is, what it wants, whether this host would
-//! load it, and how one is made. No store is opened.
+//! load it, how one is made, and what those of the workers did. No job of a
+//! store is run.
 
 mod bindings;
 mod build;
 mod check;
 mod difference;
 mod inspect;
+mod list;
 mod new;
 mod observe;
 mod report;
 mod sources;
+mod sums;
 mod test;
 mod tools;
 
@@ -20,6 +23,7 @@ use crate::exit::{CliError, Exit};
 pub(super) async fn run(global: &GlobalArgs, command: PluginCommand, output: Output) -> Result<Exit, CliError> {
     match command {
         PluginCommand::Inspect(args) => inspect::run(args, output).await,
+        PluginCommand::List => list::run(global, output).await,
         PluginCommand::Check => check::run(global, output).await,
         PluginCommand::New(args) => new::run(&args, output),
         PluginCommand::Build(args) => build::run(global, &args, output).await,

@@ -1,6 +1,7 @@
 -- Shared pieces, put before every script (redis/scripts.rs). Above them stand
 -- NAMES and TYPES: the kinds of keys of a channel in the order of KEYS, and the
--- type that each must have, written out of redis/keys.rs; and those of a bucket.
+-- type that each must have, written out of redis/keys.rs; and those of a bucket,
+-- of a plugin's trials and of the registry of workers.
 --
 -- Every script is given whole blocks of #NAMES keys, one block a channel. It
 -- first checks (bad_type, fences, targets) and only then writes, because Redis
@@ -9,6 +10,9 @@
 local LEASE_DEAD_AFTER, OUTAGE_AFTER, OUTAGE_GRACE = 10000, 6000, 12000
 local RECEIPT_KEPT, ORPHAN_AFTER = 600000, 60000
 local CHUNK = 1000
+-- Those of workers.rs, likewise.
+local SILENT_AFTER, SILENT_KEPT = 40000, 3600000
+local MAX_WORKERS, WORKERS_CHUNK = 1000, 100
 
 -- Whole numbers as text; Lua's own way turns to exponents at 15 digits.
 local function text(number)
@@ -39,6 +43,44 @@ local function bad_bucket(b)
     local found = redis.call('TYPE', b[BUCKET_NAMES[i]]).ok
     if found ~= 'none' and found ~= BUCKET_TYPES[i] then
       return b[BUCKET_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. BUCKET_TYPES[i]
+    end
+  end
+end
+
+-- The keys of the registry of workers, by kind; of a script they are all.
+local function workers()
+  local w = {}
+  for i = 1, #WORKER_NAMES do
+    w[WORKER_NAMES[i]] = KEYS[i]
+  end
+  return w
+end
+
+-- Why it cannot be used, as bad_type has it.
+local function bad_workers(w)
+  for i = 1, #WORKER_NAMES do
+    local found = redis.call('TYPE', w[WORKER_NAMES[i]]).ok
+    if found ~= 'none' and found ~= WORKER_TYPES[i] then
+      return w[WORKER_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. WORKER_TYPES[i]
+    end
+  end
+end
+
+-- The keys of a plugin's trials, by kind; they stand alone.
+local function trial()
+  local k = {}
+  for i = 1, #TRIAL_NAMES do
+    k[TRIAL_NAMES[i]] = KEYS[i]
+  end
+  return k
+end
+
+-- Why they cannot be used, as bad_type has it.
+local function bad_trial(k)
+  for i = 1, #TRIAL_NAMES do
+    local found = redis.call('TYPE', k[TRIAL_NAMES[i]]).ok
+    if found ~= 'none' and found ~= TRIAL_TYPES[i] then
+      return k[TRIAL_NAMES[i]] .. ' it is a ' .. found .. ', not a ' .. TRIAL_TYPES[i]
     end
   end
 end
