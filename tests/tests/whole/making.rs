@@ -296,7 +296,7 @@ fn a_grant_that_is_missing_is_told_with_the_line_to_add() {
         .prints("differs greets.job.json")
         .prints("came out \"temporary\"")
         .prints("refused: plugin `greet` may not push to the queue `follow-up`")
-        .prints("`grants = { queues = [\"follow-up\"] }` under `[plugins.greet]`")
+        .prints("set `queues = [\"follow-up\"]` under `[plugins.greet.grants]`")
         .prints("ok      no-name.job.json");
     // A sample's own grants are in force instead.
     let mut sample = sample_of(&place, "greets");
