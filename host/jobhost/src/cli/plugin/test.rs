@@ -4,9 +4,10 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jobhost_runtime::{Engine, Plugin};
+use jobhost_runtime::{Engine, LoadError, Plugin, Source};
 use serde_json::{Value, json};
 
 use super::super::args::{GlobalArgs, PluginTestArgs};
@@ -52,8 +53,11 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
     let (config, configured) = configured(&project, request)?;
     let engine = engine(&config)?;
     let mut results = Vec::new();
+    // Read and compiled once: all samples run on what was built, whatever becomes of the file meanwhile.
+    let source = Arc::new(read(&configured).await?);
+    let mut before = None;
     for sample in samples {
-        let plugin = loaded(&engine, &configured, &sample).await?;
+        let plugin = loaded(&engine, &configured, &source, before, &sample).await?;
         let queue = &config.queues[0];
         let name = match &configured.jobs {
             Jobs::Named(names) => names.first().unwrap_or(&configured.name),
@@ -63,6 +67,7 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
         let setting = Setting { name, queue: &queue.name, ttr };
         let ran = observe::run(&plugin, &sample, &setting).await?;
         results.push(compared(sample, ran)?);
+        before = Some(plugin);
     }
     if args.update {
         for result in results.iter_mut().filter(|result| !result.differences.is_empty()) {
@@ -90,14 +95,32 @@ fn configured(project: &Project, request: &Request) -> Result<(Config, PluginCon
     Ok((config, plugin))
 }
 
-async fn loaded(engine: &Engine, configured: &PluginConfig, sample: &Sample) -> Result<Plugin, CliError> {
+async fn read(configured: &PluginConfig) -> Result<Source, CliError> {
+    let (path, limit) = (configured.path.clone(), settings_of(configured).limits.component_bytes);
+    let read = tokio::task::spawn_blocking(move || Source::read(&path, limit)).await;
+    let named = |error| LoadError { plugin: Some(configured.name.clone()), ..error };
+    read.map_err(|panic| CliError::Bug(panic.to_string()))?.map_err(|error| CliError::NotSo(named(error).to_string()))
+}
+
+/// The plugin as the sample has it, of the code of the one before.
+async fn loaded(
+    engine: &Engine,
+    configured: &PluginConfig,
+    source: &Arc<Source>,
+    before: Option<Plugin>,
+    sample: &Sample,
+) -> Result<Plugin, CliError> {
     let mut settings = settings_of(configured);
     if let Some(grants) = &sample.grants {
         settings.grants = grants.clone();
     }
-    let (engine, name, path) = (engine.clone(), configured.name.clone(), configured.path.clone());
-    let loaded = tokio::task::spawn_blocking(move || Plugin::load(&engine, &name, &path, settings)).await;
+    let (engine, name, source) = (engine.clone(), configured.name.clone(), Arc::clone(source));
+    let loaded = tokio::task::spawn_blocking(move || match before {
+        Some(before) => before.load_again(&engine, &source, settings),
+        None => Plugin::load_source(&engine, &name, &source, settings),
+    });
     loaded
+        .await
         .map_err(|panic| CliError::Bug(panic.to_string()))?
         .map_err(|error| CliError::NotSo(format!("{error}{}", of_its_own(sample))))
 }
