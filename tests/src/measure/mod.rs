@@ -1,7 +1,9 @@
 //! What the program is measured by: how late an attempt is ended, how soon a dead worker's jobs run again, what a
-//! greedy job costs its neighbours, what a swap costs, how long a start takes. Each measurement runs the real program and returns [`Figure`]s; those with a goal
-//! say whether it is reached. How to read them is told in CONTRIBUTING.md.
+//! greedy job costs its neighbours, what a swap costs, how long a start takes, what a look at a bucket costs. Each
+//! measurement runs the real program and returns [`Figure`]s; those with a goal say whether it is reached. How to read
+//! them is told in CONTRIBUTING.md.
 
+mod buckets;
 mod burners;
 mod conditions;
 mod duplicates;
@@ -35,12 +37,14 @@ pub enum Measurement {
     Swaps,
     /// How long a host takes to start.
     Starts,
+    /// What a look at a bucket costs a plugin.
+    Buckets,
 }
 
 impl Measurement {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 6] =
-        [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours, Self::Swaps, Self::Starts];
+    pub const ALL: [Self; 7] =
+        [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours, Self::Swaps, Self::Starts, Self::Buckets];
 
     /// As the command line calls it.
     pub fn name(self) -> &'static str {
@@ -51,6 +55,7 @@ impl Measurement {
             Self::Neighbours => "neighbours",
             Self::Swaps => "swaps",
             Self::Starts => "starts",
+            Self::Buckets => "buckets",
         }
     }
 
@@ -65,6 +70,7 @@ impl Measurement {
             Self::Neighbours => neighbours::run(),
             Self::Swaps => swaps::run(),
             Self::Starts => starts::run(component),
+            Self::Buckets => buckets::run(),
         }
     }
 }

@@ -23,6 +23,13 @@ fn work(job: &Job, bucket: &store::Bucket) -> Result<String, store::Error> {
     Ok(match guest::text(job, "do").as_str() {
         "set" => bucket.set(&key, value.as_bytes()).map(|()| String::new())?,
         "get" => seen(bucket.get(&key)?),
+        // As often as `value` says.
+        "get-often" => {
+            for _ in 0..number {
+                bucket.get(&key)?;
+            }
+            String::new()
+        }
         "delete" => bucket.delete(&key).map(|()| String::new())?,
         "exists" => bucket.exists(&key)?.to_string(),
         // `value` bytes.
