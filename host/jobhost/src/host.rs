@@ -123,6 +123,11 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 
 /// An engine with a slot for each job that may run, and as many for hooks.
 pub fn engine(config: &Config) -> Result<Engine, HostError> {
+    engine_on(config, None)
+}
+
+/// The same with so many threads for guests, or one for each processor.
+pub fn engine_on(config: &Config, threads: Option<u32>) -> Result<Engine, HostError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
     let settings = EngineSettings {
         calls: config.concurrency,
@@ -130,6 +135,7 @@ pub fn engine(config: &Config) -> Result<Engine, HostError> {
         memory,
         cache: cache(config)?,
         compiler: Some(compiler(config.compile)),
+        threads,
         ..EngineSettings::default()
     };
     let engine = Engine::new(&settings)?;
@@ -210,7 +216,7 @@ fn handles(plugin: &PluginConfig, name: &str) -> bool {
 }
 
 /// Who this worker is, for people to read: `host:pid`.
-fn identity() -> String {
+pub(crate) fn identity() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     format!("{}:{}", host.as_deref().unwrap_or("localhost"), std::process::id())
 }

@@ -53,6 +53,8 @@ pub struct EngineSettings {
     pub compiler: Option<Compiler>,
     /// Finds the hosts to which plugins send requests.
     pub resolver: Arc<dyn Resolve>,
+    /// Threads on which guests run, at least 1; without it one for each processor.
+    pub threads: Option<u32>,
 }
 
 impl Default for EngineSettings {
@@ -65,6 +67,7 @@ impl Default for EngineSettings {
             cache: None,
             compiler: None,
             resolver: Arc::new(SystemResolver),
+            threads: None,
         }
     }
 }
@@ -155,7 +158,8 @@ impl Engine {
     /// Reserves the pool and starts the threads. Where there is no pool to be had it goes on without, see
     /// [`Self::allocation`].
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls)] {
+        let threads = settings.threads.unwrap_or(1);
+        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls), ("threads", threads)] {
             if value == 0 {
                 return Err(EngineError::Zero { setting });
             }
@@ -166,12 +170,12 @@ impl Engine {
         }
         let build = Build { pooling: allocation == Allocation::Pooling, ..plain() };
         let machine = Machine::new(engine)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("jobhost-guest")
-            .event_interval(POLLS)
-            .enable_time()
-            .enable_io()
-            .build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.thread_name("jobhost-guest").event_interval(POLLS).enable_time().enable_io();
+        if let Some(threads) = settings.threads {
+            runtime.worker_threads(size(u64::from(threads)));
+        }
+        let runtime = runtime.build()?;
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
             allocation,

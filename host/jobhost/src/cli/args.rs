@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use jobhost_runtime::Signer;
 
+use crate::bench::{LEAST_PAYLOAD, Part, Synchronous};
 use crate::config::parse_duration;
 
 /// Runs background jobs from Redis or SQLite, each in a WebAssembly sandbox.
@@ -102,6 +103,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Measure what this machine, the store and sandboxes can do; no queue is touched
+    Bench(BenchArgs),
     /// Compile one component for another process of this program, which starts this
     #[command(hide = true)]
     CompileComponent {
@@ -279,6 +282,35 @@ pub struct FailedPruneArgs {
     pub queues: Vec<String>,
 }
 
+/// Of `bench`.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// Jobs of each run, 1 to 10000000
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub jobs: u32,
+    /// How many jobs run at the same time, 1 to 1024
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub concurrency: u32,
+    /// The component that runs them, without any grants [default: a built-in one that does nothing]
+    #[arg(long = "plugin", short = 'p', value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// Bytes of each job's payload, 16 to 1000000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(i64::from(LEAST_PAYLOAD)..=1_000_000))]
+    pub payload_bytes: u32,
+    /// How often each figure is measured, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// What to measure; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub only: Vec<Part>,
+    /// Where the SQLite file is made that is measured without --store [default: the working directory]
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// How much that file's commits wait for the disk [default: full]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub synchronous: Option<Synchronous>,
+}
+
 /// Of `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -344,6 +376,9 @@ mod tests {
             "config check --color never",
             "plugin inspect x.wasm --json",
             "plugin check --config x.toml",
+            "bench",
+            "bench --only drain --only store --runs 1 --json --store redis://localhost",
+            "bench --jobs 10 --concurrency 4 --plugin x.wasm --payload-bytes 16 --folder . --synchronous normal",
             "completions bash",
             "--log-format json info",
         ] {
@@ -371,6 +406,15 @@ mod tests {
             "plugin",
             "plugin inspect",
             "plugin check x.wasm",
+            "bench --jobs 0",
+            "bench --jobs 10000001",
+            "bench --concurrency 1025",
+            "bench --payload-bytes 15",
+            "bench --payload-bytes 1000001",
+            "bench --runs 0",
+            "bench --runs 101",
+            "bench --only everything",
+            "bench --synchronous off",
             "completions tcsh",
             "info --color sometimes",
         ] {

@@ -22,7 +22,7 @@ pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
 pub use file::is_name;
 pub use limits::{LIMITS, LimitKey, Unit};
-pub use load::{Request, load};
+pub use load::{Request, load, load_without_file};
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
 
 /// The file that is read where no other is named.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jobhost_queue::{
     Bucket, Change, Changed, Channel, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob, Progress,
     Pushed, Quota, Reservation, ReserveOptions, Settled, Settlement, Store, StoreError, SweepReport, Token, Values,
-    Wake,
+    Vitals, Wake,
 };
 use tokio::sync::watch;
 
@@ -137,6 +137,10 @@ impl Store for Faulty {
         self.through("warnings", self.inner.warnings()).await
     }
 
+    async fn vitals(&self) -> Result<Vitals, StoreError> {
+        self.through("vitals", self.inner.vitals()).await
+    }
+
     async fn push(
         &self,
         channel: &Channel,
@@ -222,5 +226,12 @@ impl Store for Faulty {
 
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError> {
         self.through("clear", self.inner.clear(channel)).await
+    }
+    async fn is_used(&self, channel: &Channel) -> Result<bool, StoreError> {
+        self.through("is_used", self.inner.is_used(channel)).await
+    }
+
+    async fn erase(&self, channel: &Channel) -> Result<(), StoreError> {
+        self.through("erase", self.inner.erase(channel)).await
     }
 }
