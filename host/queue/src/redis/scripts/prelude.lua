@@ -9,6 +9,8 @@
 local LEASE_DEAD_AFTER, OUTAGE_AFTER, OUTAGE_GRACE = 10000, 6000, 12000
 local RECEIPT_KEPT, ORPHAN_AFTER = 600000, 60000
 local CHUNK = 1000
+-- Jobs that one command is about, where it is about several: what Lua can hand over at once has a limit.
+local AT_ONCE = 100
 
 -- Whole numbers as text; Lua's own way turns to exponents at 15 digits.
 local function text(number)
@@ -132,21 +134,35 @@ local function read_lease(record)
   }
 end
 
+local RECORD_FIELDS = 4
+
+-- Appends the fields of a job's records to the arguments of HMGET.
+local function record_fields(fields, id)
+  local n = #fields
+  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
+    id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes'
+end
+
 -- What is kept of a job: its lease or nil, job (JSON) or false, crashes, and
 -- its times: since when it can be taken for its next attempt (ready, nil where
 -- that is not known), how many attempts were counted when that was written
 -- (where there are more, a PHP worker took it since), when one of ours first
 -- took it (first, nil if none did).
-local function records_of(k, id)
-  local found = redis.call('HMGET', k.jobs, id .. ':lease', id .. ':job', id .. ':times',
-    id .. ':crashes')
-  local ready, attempts, first = string.match(found[3] or '', '^(%S+) (%d+) (%S+)$')
+-- `found` is what HMGET answered for such fields, behind so many others.
+local function records_from(found, before)
+  local ready, attempts, first = string.match(found[before + 3] or '', '^(%S+) (%d+) (%S+)$')
   return {
-    lease = found[1] and read_lease(found[1]),
-    job = string.match(found[2] or '', '^{"key":".*}$') or false,
+    lease = found[before + 1] and read_lease(found[before + 1]),
+    job = string.match(found[before + 2] or '', '^{"key":".*}$') or false,
     ready = tonumber(ready), attempts = tonumber(attempts), first = tonumber(first),
-    crashes = tonumber(found[4] or '0') or 0,
+    crashes = tonumber(found[before + 4] or '0') or 0,
   }
+end
+
+local function records_of(k, id)
+  local fields = {}
+  record_fields(fields, id)
+  return records_from(redis.call('HMGET', k.jobs, unpack(fields)), 0)
 end
 
 local function times(ready, attempts, first)
@@ -159,14 +175,40 @@ local function drop_lease(k, id)
   redis.call('ZREM', k.leases_at, id)
 end
 
--- Writes a lease: nobody takes the job before ttr + 5 s, at least 30 s. The
--- fraction .xxx5 tells our scores from PHP's, which are whole seconds.
--- More fields of the job's records may follow.
+-- The score of a lease: nobody takes the job before ttr + 5 s, at least 30 s.
+-- The fraction .xxx5 tells our scores from PHP's, which are whole seconds.
+local function lease_score(ttr, now)
+  return string.format('%.4f', now / 1000 + math.max(ttr + 5, 30) + 0.0005)
+end
+
+local function lease_record(lease, score)
+  return table.concat({ lease.token, score, lease.at, lease.stopping and '1' or '0',
+    text(lease.ttr), lease.worker }, ' ')
+end
+
+-- Longer than the members of a sorted set that Redis keeps as a list.
+local LONG = string.rep('-', 100)
+-- Members from which on it is worth that.
+local MANY = 16
+
+-- Adds pairs of score and id to a sorted set. Redis keeps a small set as a
+-- list, which each ZADD walks from its start and reads every score of; one
+-- that had a long member is a tree for as long as it is not empty.
+local function add_many(k, name, pairs_of)
+  if k.has[name] or #pairs_of < 2 * MANY then
+    redis.call('ZADD', k[name], unpack(pairs_of))
+  else
+    redis.call('ZADD', k[name], '0', LONG, unpack(pairs_of))
+    redis.call('ZREM', k[name], LONG)
+  end
+  k.has[name] = true
+end
+
+-- Writes a lease. More fields of the job's records may follow.
 local function hold(k, id, lease, now, ...)
-  local score = string.format('%.4f', now / 1000 + math.max(lease.ttr + 5, 30) + 0.0005)
+  local score = lease_score(lease.ttr, now)
   redis.call('ZADD', k.reserved, score, id)
-  redis.call('HSET', k.jobs, id .. ':lease', table.concat({ lease.token, score, lease.at,
-    lease.stopping and '1' or '0', text(lease.ttr), lease.worker }, ' '), ...)
+  redis.call('HSET', k.jobs, id .. ':lease', lease_record(lease, score), ...)
   redis.call('ZADD', k.leases_at, text(now), id)
 end
 
@@ -191,9 +233,13 @@ local function held(k, id, token)
 end
 
 -- What is no count, such as -5, nan or 1.5, is taken for none.
-local function attempts_of(k, id)
-  local digits = string.match(redis.call('HGET', k.attempts, id) or '', '^%d+$')
+local function count_from(found)
+  local digits = string.match(found or '', '^%d+$')
   return digits and #digits <= 9 and tonumber(digits) or 0
+end
+
+local function attempts_of(k, id)
+  return count_from(redis.call('HGET', k.attempts, id))
 end
 
 -- Takes back the counting of an attempt. At 0 the field goes: its presence
@@ -223,10 +269,18 @@ local function forgive(k, id, records, dead)
   drop_lease(k, id)
 end
 
--- All that is kept of a job which is not over.
+-- Appends all fields that are kept of a job which is not over.
+local function all_fields(fields, id)
+  local n = #fields
+  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
+    id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes'
+  fields[n + 5], fields[n + 6], fields[n + 7] = id .. ':progress', id .. ':record', id .. ':changed'
+end
+
 local function forget_records(k, id)
-  redis.call('HDEL', k.jobs, id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes',
-    id .. ':progress', id .. ':record', id .. ':changed')
+  local fields = {}
+  all_fields(fields, id)
+  redis.call('HDEL', k.jobs, unpack(fields))
   redis.call('ZREM', k.leases_at, id)
   if k.has.orphans then
     redis.call('ZREM', k.orphans, id)
@@ -238,6 +292,22 @@ local function forget(k, id)
   redis.call('HDEL', k.attempts, id)
   redis.call('HDEL', k.messages, id)
   forget_records(k, id)
+end
+
+-- The same for as many as one command takes.
+local function forget_all(k, ids)
+  local fields = {}
+  for _, id in ipairs(ids) do
+    all_fields(fields, id)
+  end
+  redis.call('ZREM', k.reserved, unpack(ids))
+  redis.call('HDEL', k.attempts, unpack(ids))
+  redis.call('HDEL', k.messages, unpack(ids))
+  redis.call('HDEL', k.jobs, unpack(fields))
+  redis.call('ZREM', k.leases_at, unpack(ids))
+  if k.has.orphans then
+    redis.call('ZREM', k.orphans, unpack(ids))
+  end
 end
 
 -- Ids to the right end of `waiting`, where they are served next, the smallest first.
@@ -273,13 +343,57 @@ local function new_id(k, message)
   return id
 end
 
+-- What is kept of a job from its push to its end.
+local function job_record(job, now)
+  return '{"key":"' .. job.key .. '","pushed_at":' .. text(now) .. ',"metadata":' .. job.metadata .. '}'
+end
+
 -- Stores a new job; `job` has message, delay (s), metadata (JSON) and key.
 local function store_job(k, job, now)
   local id = new_id(k, job.message)
   local ready = enqueue(k, id, job.delay, now)
-  redis.call('HSET', k.jobs, id .. ':job', '{"key":"' .. job.key .. '","pushed_at":'
-    .. text(now) .. ',"metadata":' .. job.metadata .. '}', id .. ':times', times(ready, 0, nil))
+  redis.call('HSET', k.jobs, id .. ':job', job_record(job, now), id .. ':times', times(ready, 0, nil))
   return id
+end
+
+-- The same for as many as one command takes; returns their ids. One by one
+-- where an id is in use, since those are passed over.
+local function store_jobs(k, jobs, now)
+  local last = tonumber(redis.call('GET', k.message_id) or '0')
+  local ids, messages, waiting, records = {}, {}, {}, {}
+  for i = 1, #jobs do
+    ids[i] = text(last + i)
+  end
+  local in_use = false
+  for _, found in ipairs(redis.call('HMGET', k.messages, unpack(ids))) do
+    in_use = in_use or found
+  end
+  if in_use then
+    for i, job in ipairs(jobs) do
+      ids[i] = store_job(k, job, now)
+    end
+    return ids
+  end
+  redis.call('INCRBY', k.message_id, #jobs)
+  for i, job in ipairs(jobs) do
+    local id, ready = ids[i], now
+    messages[#messages + 1], messages[#messages + 2] = id, job.message
+    if job.delay > 0 then
+      ready = enqueue(k, id, job.delay, now)
+    else
+      waiting[#waiting + 1] = id
+    end
+    local n = #records
+    records[n + 1], records[n + 2] = id .. ':job', job_record(job, now)
+    records[n + 3], records[n + 4] = id .. ':times', times(ready, 0, nil)
+  end
+  redis.call('HSET', k.messages, unpack(messages))
+  redis.call('HSET', k.state, 'high', ids[#ids])
+  if #waiting > 0 then
+    redis.call('LPUSH', k.waiting, unpack(waiting))
+  end
+  redis.call('HSET', k.jobs, unpack(records))
+  return ids
 end
 
 -- Reads job number n of a call from ARGV[at] on: message, delay, metadata.
