@@ -224,7 +224,8 @@ fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {
     Usage {
         duration: began.elapsed(),
         peak_memory: state.meter.peak(),
-        fuel: store.get_fuel().ok().map(|left| limit.saturating_sub(left)),
+        // Without fuel to ask is an error, which costs as much as a small guest.
+        fuel: if limit > 0 { store.get_fuel().ok().map(|left| limit.saturating_sub(left)) } else { None },
         bytes_in: 0,
         bytes_out: 0,
         stdout,
