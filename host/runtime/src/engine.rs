@@ -18,7 +18,7 @@ use crate::capabilities::open;
 use crate::compiler::Compiler;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
-use crate::ticker;
+use crate::ticker::Ticker;
 
 /// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
 /// giving pages back to the kernel, which would not scale over threads.
@@ -152,6 +152,7 @@ fn plain() -> Build {
 pub(crate) struct Machine {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 impl Engine {
@@ -272,9 +273,14 @@ impl Drop for Inner {
 
 impl Machine {
     fn new(engine: wasmtime::Engine) -> Result<Self, EngineError> {
-        ticker::start(engine.weak())?;
+        let weak = engine.weak();
+        let ticker = Arc::new(Ticker::start(move || {
+            if let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+            }
+        })?);
         let linker = linker(&engine).map_err(unsupported)?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine, linker, ticker })
     }
 }
 

@@ -110,6 +110,7 @@ async fn attempt<T: Send + 'static>(
     work: Work<T>,
 ) -> Finished<T> {
     let began = Instant::now();
+    let _running = plugin.ticker.running();
     let budget = call.budget;
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));

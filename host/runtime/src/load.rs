@@ -86,6 +86,7 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
         indices,
         warnings: warnings(exports),
         pre,
+        ticker: machine.ticker,
         engine: engine.clone(),
         granted,
         http,

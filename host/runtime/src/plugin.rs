@@ -18,6 +18,7 @@ use crate::invoke::{self, Call, Work};
 use crate::limits::Limits;
 use crate::origin::Pin;
 use crate::outcome::{Finished, Outcome};
+use crate::ticker::Ticker;
 use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
 
@@ -68,6 +69,8 @@ pub(crate) struct Loaded {
     pub(crate) indices: Indices,
     pub(crate) warnings: Vec<String>,
     pub(crate) pre: InstancePre<State>,
+    /// That of the engine that `pre` is for.
+    pub(crate) ticker: Arc<Ticker>,
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) granted: Arc<Granted>,
