@@ -4,8 +4,9 @@
 //!
 //! Comments in the document, each for the blocks that follow it, say what is
 //! not shown: `<!-- test: plugins -->` puts the plugins that ship into the
-//! folder, `<!-- test: redis -->` starts a server in place of
-//! `127.0.0.1:6379`, `<!-- test: exits 1 -->` says with what the last command
+//! folder, `<!-- test: example NAME -->` the files of that example beside its
+//! README, with a free port in place of 8099 in them and in the commands,
+//! `<!-- test: redis -->` starts a server in place of `127.0.0.1:6379`, `<!-- test: exits 1 -->` says with what the last command
 //! of the next block ends, and `<!-- test: skip -->` leaves the next block
 //! out, which only commands that fetch or build may be.
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use crate::artifacts;
 use crate::invocation::wait;
 use crate::process;
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisServer, free_port};
 use crate::text::matches;
 
 /// What a command of a document may take.
@@ -54,10 +55,12 @@ pub struct Step {
 }
 
 /// What a document's commands need around them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     /// The plugins that ship, beside the commands.
     pub plugins: bool,
+    /// The files of the example of this name.
+    pub example: Option<String>,
     /// A server.
     pub redis: bool,
 }
@@ -72,8 +75,8 @@ pub fn console_blocks(document: &str) -> Result<Vec<Console>, String> {
             note(comment.trim_end_matches("-->").trim(), &mut next).map_err(|why| format!("line {number}: {why}"))?;
         } else if line.trim() == "```console" {
             let inside: Vec<_> = lines.by_ref().take_while(|(_, line)| line.trim() != "```").collect();
-            let mut block = Console { wants: next.wants, ..std::mem::take(&mut next) };
-            next.wants = block.wants;
+            let mut block = Console { wants: next.wants.clone(), ..std::mem::take(&mut next) };
+            next.wants = block.wants.clone();
             block.steps = steps(&inside)?;
             check_skipped(&block)?;
             blocks.push(block);
@@ -85,10 +88,11 @@ pub fn console_blocks(document: &str) -> Result<Vec<Console>, String> {
 fn note(comment: &str, next: &mut Console) -> Result<(), String> {
     match comment.split_whitespace().collect::<Vec<_>>()[..] {
         ["plugins"] => next.wants.plugins = true,
+        ["example", name] => next.wants.example = Some(name.to_owned()),
         ["redis"] => next.wants.redis = true,
         ["skip"] => next.skipped = true,
         ["exits", code] => next.exits = code.parse().map_err(|_| format!("`{code}` is no exit code"))?,
-        _ => return Err(format!("`{comment}` is not known; there are plugins, redis, exits and skip")),
+        _ => return Err(format!("`{comment}` is not known; there are plugins, example, redis, exits and skip")),
     }
     Ok(())
 }
@@ -127,12 +131,13 @@ fn check_skipped(block: &Console) -> Result<(), String> {
 }
 
 impl Console {
-    /// Runs its commands in `folder`; the error shows the first one that does
-    /// not do what the document says.
-    pub fn run(&self, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
+    /// Runs its commands in `folder`, with other addresses in the place of those
+    /// that the document has; the error shows the first one that does not do
+    /// what the document says.
+    fn run(&self, folder: &Path, addresses: &[Address]) -> Result<(), String> {
         for (index, step) in self.steps.iter().enumerate() {
             let last = index + 1 == self.steps.len();
-            run(step, if last { self.exits } else { 0 }, folder, server)?;
+            run(step, if last { self.exits } else { 0 }, folder, addresses)?;
         }
         Ok(())
     }
@@ -142,11 +147,11 @@ impl Console {
 /// these were. The error shows the first one that did not do what it says.
 pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
     let blocks = console_blocks(document)?;
-    let mut server = None;
-    let mut run = 0;
+    let (mut server, mut addresses) = (None, Vec::new());
+    let (mut example, mut run) = (None, 0);
     for block in blocks.iter().filter(|block| !block.skipped) {
         if block.wants.plugins {
-            for name in ["copy-asset", "copy-asset-events", "greet"] {
+            for name in SHIPPED {
                 let plugin = artifacts::plugin(name);
                 let copy = folder.join(plugin.file_name().unwrap_or_default());
                 fs::copy(&plugin, copy).map_err(|error| format!("{}: {error}", plugin.display()))?;
@@ -155,18 +160,58 @@ pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
         if block.wants.redis && server.is_none() {
             let data = folder.join(".redis");
             fs::create_dir_all(&data).map_err(|error| error.to_string())?;
-            server = Some(RedisServer::start(&data));
+            let started = RedisServer::start(&data);
+            addresses.push(Address { shown: "127.0.0.1:6379", real: started.address() });
+            server = Some(started);
         }
-        block.run(folder, server.as_ref())?;
+        if block.wants.example != example {
+            example.clone_from(&block.wants.example);
+            let address = Address { shown: "127.0.0.1:8099", real: format!("127.0.0.1:{}", free_port()) };
+            copy_example(example.as_deref().unwrap_or_default(), folder, &address)?;
+            addresses.push(address);
+        }
+        block.run(folder, &addresses)?;
         run += block.steps.len();
     }
     Ok(run)
 }
 
-fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> Result<(), String> {
-    let mut command = step.command.clone();
-    if let Some(server) = server {
-        command = command.replace("127.0.0.1:6379", &server.address());
+/// The plugins that ship.
+const SHIPPED: [&str; 7] = [
+    "copy-asset",
+    "copy-asset-events",
+    "greet",
+    "pipeline-events",
+    "publish-article",
+    "source-callback",
+    "upload-asset",
+];
+
+/// An address of the document, which somebody else may use, and the one that takes its place.
+struct Address {
+    shown: &'static str,
+    real: String,
+}
+
+/// Puts the files beside an example's README into the folder.
+fn copy_example(name: &str, folder: &Path, address: &Address) -> Result<(), String> {
+    let example = artifacts::repository().join("examples").join(name);
+    let told = |error: std::io::Error| format!("{}: {error}", example.display());
+    for entry in fs::read_dir(&example).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        if path.is_file() {
+            let text = fs::read_to_string(&path).map_err(told)?.replace(address.shown, &address.real);
+            fs::write(folder.join(path.file_name().unwrap_or_default()), text).map_err(told)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(step: &Step, exits: i32, folder: &Path, addresses: &[Address]) -> Result<(), String> {
+    let (mut command, mut expected) = (step.command.clone(), step.output.join("\n"));
+    for Address { shown, real } in addresses {
+        command = command.replace(shown, real);
+        expected = expected.replace(shown, real);
     }
     // One pipe for both, as on a terminal.
     let (mut printed, pipe) = pipe().map_err(|error| error.to_string())?;
@@ -197,8 +242,8 @@ fn run(step: &Step, exits: i32, folder: &Path, server: Option<&RedisServer>) -> 
     match ended {
         None => Err(format!("{}and did not end within {PATIENCE:?}", told())),
         Some(status) if status.code() != Some(exits) => Err(format!("{}and ended with {status}, not {exits}", told())),
-        Some(_) if !matches(&step.output.join("\n"), &actual.join("\n")) => {
-            Err(format!("{}but the document says\n{}", told(), step.output.join("\n")))
+        Some(_) if !matches(&expected, &actual.join("\n")) => {
+            Err(format!("{}but the document says\n{expected}", told()))
         }
         Some(_) => Ok(()),
     }

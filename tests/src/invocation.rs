@@ -55,6 +55,13 @@ impl Invocation {
         self
     }
 
+    /// It begins with room for so many open files, as a shell or a service manager may have it, and may make it larger.
+    #[must_use]
+    pub fn begins_with_open_files(mut self, files: u64) -> Self {
+        process::begin_with_open_files(&mut self.command, files);
+        self
+    }
+
     /// Runs it to its end, at most for a minute.
     #[track_caller]
     pub fn run(mut self) -> Finished {

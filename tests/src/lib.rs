@@ -15,6 +15,7 @@ mod proxy;
 mod redis_server;
 mod resp;
 mod text;
+mod versions;
 mod worker;
 mod workplace;
 
@@ -25,5 +26,6 @@ pub use invocation::Invocation;
 pub use proxy::{Fate, Proxy, Request, Rule, Upstream};
 pub use redis_server::RedisServer;
 pub use text::{digits_as_zeros, matches, wait_until};
+pub use versions::{replace, version};
 pub use worker::Worker;
 pub use workplace::Workplace;

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{self, SigHandler, Signal, kill};
 use nix::unistd::Pid;
 
@@ -29,6 +29,18 @@ pub(crate) fn limit_files(command: &mut Command, bytes: u64, survives: bool) {
             let answer = if survives { SigHandler::SigIgn } else { SigHandler::SigDfl };
             signal::signal(Signal::SIGXFSZ, answer)?;
             Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+        });
+    }
+}
+
+/// It begins with room for so many open files, which it may make larger as far as the tests themselves may.
+pub(crate) fn begin_with_open_files(command: &mut Command, files: u64) {
+    #[expect(unsafe_code, reason = "both calls are async-signal-safe, and only the child may be limited")]
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+            Ok(setrlimit(Resource::RLIMIT_NOFILE, files, most)?)
         });
     }
 }

@@ -74,11 +74,14 @@ impl Worker {
     #[track_caller]
     pub fn wait_until(&mut self, what: &str, most: Duration, is_it: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + most;
+        let mut looked_at = 0;
         loop {
-            if let Some((event, taken)) = self.seen.iter_mut().find(|(event, taken)| !*taken && is_it(event)) {
+            let new = &mut self.seen[looked_at..];
+            if let Some((event, taken)) = new.iter_mut().find(|(event, taken)| !*taken && is_it(event)) {
                 *taken = true;
                 return event.clone();
             }
+            looked_at = self.seen.len();
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.note(&line),
                 Err(RecvTimeoutError::Timeout) => panic!("{what} did not come within {most:?}: {}", self.story()),

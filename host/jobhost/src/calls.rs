@@ -2,6 +2,7 @@
 //! log lines. Follow-ups wait here for the settlement, so nothing of a broken
 //! call is stored.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +27,33 @@ pub(crate) struct AttemptCalls {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) holding: Arc<Holding>,
     pub(crate) staged: Mutex<Vec<FollowUp>>,
+    /// Whether the store did not answer as it should, of which the operator was told.
+    pub(crate) store_failed: AtomicBool,
 }
 
 impl AttemptCalls {
     /// What the call has pushed, to be stored with the settlement.
     pub(crate) fn take_staged(&self) -> Vec<FollowUp> {
         std::mem::take(&mut *self.staged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a call of the store failed, so that what the guest made of it may not be its own fault.
+    pub(crate) fn has_met_a_store_failure(&self) -> bool {
+        self.store_failed.load(Ordering::Relaxed)
+    }
+
+    /// What the guest is told of the store's trouble: not where the store is nor what is in it, which the log has, once
+    /// for each call.
+    fn trouble(&self, error: &StoreError) -> String {
+        let told = self.store_failed.swap(true, Ordering::Relaxed);
+        if let StoreError::Invalid(why) = error {
+            return why.clone();
+        }
+        if !told {
+            tracing::warn!(plugin = self.plugin, job.id = %self.holding.lease.id, %error, "the store failed a plugin");
+        }
+        let what = if error.is_transient() { "is not available" } else { "has failed" };
+        format!("the store {what}; the host's log says more")
     }
 
     /// Stores a job at once. Where the answer is lost it is asked for again
@@ -72,9 +94,9 @@ impl CallHost for AttemptCalls {
                 Err(PushError::Unavailable("this attempt has lost its lease".into()))
             }
             Err(error) if error.is_transient() => {
-                Err(PushError::Unavailable(format!("{error}; whether the job is stored is not known")))
+                Err(PushError::Unavailable(format!("{}; whether the job is stored is not known", self.trouble(&error))))
             }
-            Err(error) => Err(PushError::Unavailable(error.to_string())),
+            Err(error) => Err(PushError::Unavailable(self.trouble(&error))),
         }
     }
 
@@ -95,14 +117,14 @@ impl CallHost for AttemptCalls {
 #[async_trait]
 impl Buckets for AttemptCalls {
     async fn values(&self, bucket: &str, keys: Vec<String>) -> Result<BucketValues, String> {
-        let found = self.store.values(&named(bucket)?, &keys).await.map_err(|error| error.to_string())?;
+        let found = self.store.values(&named(bucket)?, &keys).await.map_err(|error| self.trouble(&error))?;
         let value = |entry: Entry| BucketValue { value: entry.value, version: entry.version };
         let entries = found.entries.into_iter().map(|entry| entry.map(value)).collect();
         Ok(BucketValues { entries, version: found.version })
     }
 
     async fn keys(&self, bucket: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, String> {
-        self.store.keys(&named(bucket)?, after, limit).await.map_err(|error| error.to_string())
+        self.store.keys(&named(bucket)?, after, limit).await.map_err(|error| self.trouble(&error))
     }
 
     async fn change(&self, bucket: &str, most: (u64, u64), change: BucketChange) -> Result<BucketChanged, String> {
@@ -114,7 +136,7 @@ impl Buckets for AttemptCalls {
         };
         let quota = Quota { keys: most.0, bytes: most.1 };
         let changed = self.store.change(&named(bucket)?, &self.holding.lease, quota, &change).await;
-        Err(match changed.map_err(|error| error.to_string())? {
+        Err(match changed.map_err(|error| self.trouble(&error))? {
             Changed::Yes => return Ok(BucketChanged::Done),
             Changed::Sum(sum) => return Ok(BucketChanged::Sum(sum)),
             Changed::Stale => return Ok(BucketChanged::Stale),
@@ -174,6 +196,7 @@ mod tests {
             store: store.clone(),
             holding: Leases::default().keep(&held.lease, Duration::ZERO),
             staged: Mutex::default(),
+            store_failed: AtomicBool::default(),
         };
         let draft = || JobDraft {
             queue: "q".into(),
@@ -188,7 +211,8 @@ mod tests {
         assert_eq!(store.counts(channel).await.unwrap().waiting, 1);
         store.breaks("push", Fault::LosesItsReply);
         let Err(PushError::Unavailable(why)) = calls.push_now(draft()).await else { panic!("an answer came") };
-        assert!(why.contains("whether the job is stored is not known"), "{why}");
+        let told = "the store is not available; the host's log says more; whether the job is stored is not known";
+        assert_eq!(why, told);
         assert_eq!(store.counts(channel).await.unwrap().waiting, 2, "however often it was asked for");
     }
 }

@@ -3,6 +3,7 @@
 //! it guards; either way its pushes are dropped. One that the worker itself
 //! ends has not failed: the job is to be handed back, and it is asked again.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::cause;
 use crate::config::OnFailure;
 use crate::registry::Hook;
 use crate::worker::AttemptScope;
+use crate::worker::tally::Running;
 
 /// What the hooks of one moment came to.
 pub(crate) struct Asked<T> {
@@ -22,6 +24,8 @@ pub(crate) struct Asked<T> {
     pub(crate) answer: T,
     /// What they pushed.
     pub(crate) pushes: Vec<FollowUp>,
+    /// Those that ran, and whether they failed.
+    pub(crate) ran: Vec<(Plugin, bool)>,
     /// How long they ran together.
     pub(crate) took: Duration,
 }
@@ -62,12 +66,14 @@ pub(crate) enum AfterExec {
 }
 
 pub(crate) async fn before_exec(scope: &AttemptScope, hooks: &[Hook], job: &Job) -> Asked<BeforeExec> {
-    let mut asked = Asked { answer: BeforeExec::Proceed, pushes: Vec::new(), took: Duration::ZERO };
+    let mut asked = Asked { answer: BeforeExec::Proceed, pushes: Vec::new(), ran: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.before_exec) {
         let calls = calls(scope, &hook.plugin);
+        let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.before_exec(job.clone(), call(&calls, &hook.plugin)).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook, "before-exec", job, finished) {
+        asked.ran.extend(ran(hook, &finished));
+        match answer_of(hook, "before-exec", job, (finished, running)) {
             Answer::Said(ExecDecision::Proceed) => asked.pushes.extend(calls.take_staged()),
             Answer::Said(decision) => {
                 asked.pushes.extend(calls.take_staged());
@@ -95,13 +101,15 @@ pub(crate) async fn after_exec(
     output: &str,
     report: &AttemptReport,
 ) -> Asked<AfterExec> {
-    let mut asked = Asked { answer: AfterExec::Told, pushes: Vec::new(), took: Duration::ZERO };
+    let mut asked = Asked { answer: AfterExec::Told, pushes: Vec::new(), ran: Vec::new(), took: Duration::ZERO };
     for hook in having(hooks, |exports| exports.after_exec) {
         let calls = calls(scope, &hook.plugin);
         let call = call(&calls, &hook.plugin);
+        let running = scope.tally.begin(&hook.plugin);
         let finished = hook.plugin.after_exec(job.clone(), output.to_owned(), report.clone(), call).await;
         asked.took += finished.usage.duration;
-        match answer_of(hook, "after-exec", job, finished) {
+        asked.ran.extend(ran(hook, &finished));
+        match answer_of(hook, "after-exec", job, (finished, running)) {
             Answer::Said(()) => asked.pushes.extend(calls.take_staged()),
             // The job did run: when a hook fails, it stays done.
             Answer::NotThere(_) | Answer::Broken(_) => {}
@@ -125,15 +133,16 @@ pub(crate) async fn after_error(
     let calls = calls(scope, &hook.plugin);
     let call = call(&calls, &hook.plugin);
     let (cause, so_far) = failure;
+    let running = scope.tally.begin(&hook.plugin);
     let finished = hook.plugin.after_error(job.clone(), cause.clone(), so_far, report.clone(), call).await;
-    let took = finished.usage.duration;
-    let (answer, pushes) = match answer_of(hook, "after-error", job, finished) {
+    let (took, ran) = (finished.usage.duration, ran(hook, &finished).into_iter().collect());
+    let (answer, pushes) = match answer_of(hook, "after-error", job, (finished, running)) {
         Answer::Said(decision) => (AfterError::Says(decision), calls.take_staged()),
         Answer::NotThere(_) => (AfterError::Says(RetryDecision::Unchanged), Vec::new()),
         Answer::Broken(which) => (AfterError::Broken(which), Vec::new()),
         Answer::Cancelled => (AfterError::Cancelled, Vec::new()),
     };
-    Asked { answer, pushes, took }
+    Asked { answer, pushes, ran, took }
 }
 
 /// The hooks that export one.
@@ -150,13 +159,29 @@ enum Answer<T> {
     Cancelled,
 }
 
-fn answer_of<T>(hook: &Hook, function: &str, job: &Job, finished: Finished<Result<T, String>>) -> Answer<T> {
+fn answer_of<T>(
+    hook: &Hook,
+    function: &str,
+    job: &Job,
+    (finished, running): (Finished<Result<T, String>>, Running),
+) -> Answer<T> {
+    running.ended(&finished);
     let stderr = finished.usage.stderr.clone();
     let answer = weighed(hook.plugin.name(), hook.on_failure, finished);
     if let Answer::NotThere(why) | Answer::Broken(why) = &answer {
         tracing::warn!(queue = job.queue, job.id = job.id, reason = why, stderr, "a hook has failed in {function}");
     }
     answer
+}
+
+/// The hook and whether it failed, unless that is nothing of its own.
+fn ran<T>(hook: &Hook, finished: &Finished<Result<T, String>>) -> Option<(Plugin, bool)> {
+    let failed = match &finished.outcome {
+        Outcome::Returned(answer) => answer.is_err(),
+        Outcome::Faulted(_) => true,
+        Outcome::Cancelled | Outcome::Unavailable(_) => return None,
+    };
+    Some((hook.plugin.clone(), failed))
 }
 
 fn weighed<T>(name: &str, on_failure: OnFailure, finished: Finished<Result<T, String>>) -> Answer<T> {
@@ -182,6 +207,7 @@ pub(crate) fn calls(scope: &AttemptScope, plugin: &Plugin) -> Arc<AttemptCalls> 
         store: Arc::clone(&scope.store),
         holding: Arc::clone(&scope.holding),
         staged: Mutex::default(),
+        store_failed: AtomicBool::default(),
     })
 }
 

@@ -16,8 +16,10 @@ use crate::push::Pusher;
 use crate::registry::{Registry, Wanted};
 use crate::swap::Swap;
 use crate::worker::events::Events;
+use crate::worker::heartbeat::Identity;
 use crate::worker::outage::Outage;
 use crate::worker::run::{Served, Until, Worker};
+use crate::worker::tally::Tally;
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,8 @@ pub struct Host {
     pub registry: Arc<ArcSwap<Registry>>,
     /// What runs it.
     pub engine: Engine,
+    /// What it did.
+    pub tally: Arc<Tally>,
 }
 
 impl Host {
@@ -66,7 +70,9 @@ impl Host {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { config, store, registry: Arc::new(ArcSwap::from_pointee(registry)), engine })
+        let registry = Arc::new(ArcSwap::from_pointee(registry));
+        let tally = Arc::new(Tally::new(Arc::clone(&registry)));
+        Ok(Self { config, store, registry, engine, tally })
     }
 
     /// What keeps the plugins in force in step with their files; `request` says how the configuration was read.
@@ -77,6 +83,7 @@ impl Host {
             config: self.config.clone(),
             engine: self.engine.clone(),
             registry: Arc::clone(&self.registry),
+            store: Arc::clone(&self.store),
             events,
         }
     }
@@ -92,6 +99,8 @@ impl Host {
             concurrency: self.config.concurrency,
             grace: self.config.shutdown_grace,
             identity: identity(),
+            swap: None,
+            tally: Arc::clone(&self.tally),
         }
     }
 }
@@ -215,8 +224,8 @@ fn handles(plugin: &PluginConfig, name: &str) -> bool {
     }
 }
 
-/// Who this worker is, for people to read: `host:pid`.
-pub(crate) fn identity() -> String {
+/// Who this worker is.
+pub(crate) fn identity() -> Identity {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    format!("{}:{}", host.as_deref().unwrap_or("localhost"), std::process::id())
+    Identity { host: host.unwrap_or_else(|| "localhost".to_owned()), pid: std::process::id() }
 }

@@ -2,6 +2,7 @@
 //! sandbox. Here the queue and the runtime meet; the binary is `cli::main`.
 
 pub mod bench;
+pub mod canary;
 pub mod cause;
 pub mod cli;
 pub mod config;

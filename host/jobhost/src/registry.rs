@@ -5,17 +5,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jobhost_queue::Channel;
+use jobhost_queue::{Channel, JobId};
 use jobhost_runtime::{Engine, Exports, LoadError, Plugin, PluginSettings, Source};
 
-use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig};
+use crate::canary::Canary;
+use crate::config::{self, Config, Jobs, OnFailure, Place, PluginConfig, Problem, QueueConfig, UpgradeGrants};
 
 /// One snapshot of everything that decides about an attempt.
+#[derive(Clone)]
 pub struct Registry {
     queues: HashMap<String, Arc<QueueInForce>>,
     handlers: HashMap<String, Plugin>,
     every: Option<Plugin>,
     plugins: Vec<Plugin>,
+    /// Versions on trial, by the names of their plugins.
+    canaries: HashMap<String, Arc<Canary>>,
 }
 
 /// A queue's settings and its hooks, in their order.
@@ -42,44 +46,55 @@ impl Registry {
         let mut problems = Vec::new();
         let mut plugins = Vec::new();
         if let Some(engine) = engine {
-            let wanted: Vec<_> = config.plugins.iter().filter(|plugin| wanted.includes(plugin)).collect();
-            plugins = load_all(engine, &wanted, &mut problems).await;
+            let wanted = config.plugins.iter().filter(|plugin| wanted.includes(plugin));
+            plugins = all(wanted.map(|plugin| load_again(engine, plugin, None)).collect(), &mut problems).await;
         }
         let (registry, more) = Self::assemble(config, plugins);
         problems.extend(more);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
-    /// The same with one plugin's version replaced, or what speaks against it.
+    /// The same with one plugin's version replaced, and without its trial, or what speaks against it.
     pub fn with(&self, config: &Config, version: &Plugin) -> Result<Self, Vec<Problem>> {
         let replaced = |plugin: &Plugin| if plugin.name() == version.name() { version.clone() } else { plugin.clone() };
-        let (registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
+        let (mut registry, problems) = Self::assemble(config, self.plugins.iter().map(replaced).collect());
+        registry.canaries.clone_from(&self.canaries);
+        registry.canaries.remove(version.name());
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
-    /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
-    /// that are granted folders, secrets or requests, are loaded; all problems at once.
-    pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
-        let same = |plugin: &PluginConfig| {
-            let before = from.plugin(&plugin.name)?;
-            let settings =
-                |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
-            // Folders, secrets and certificates are found when a plugin is loaded, and may be others by now.
-            let grants = &plugin.grants;
-            let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
-            let version = self.plugin(&plugin.name).filter(|_| !reads && settings(before) == settings(plugin))?;
-            let found = Source::read(&plugin.path, plugin.limits.component_bytes).ok()?;
-            (found.digest() == version.digest()).then(|| version.clone())
+    /// The same with a plugin's version on trial, or another one, or none.
+    pub fn with_canary(&self, plugin: &str, canary: Option<Canary>) -> Self {
+        let mut registry = self.clone();
+        match canary {
+            Some(canary) => registry.canaries.insert(plugin.to_owned(), Arc::new(canary)),
+            None => registry.canaries.remove(plugin),
         };
+        registry
+    }
+
+    /// What another configuration makes of it: versions whose settings and files are the same stay, the others, and those
+    /// that are granted folders, secrets or requests, are loaded; all problems at once. Where new versions are held to
+    /// more than to be usable, the version in force stays, and its file is left to be looked at. Nothing is on trial.
+    pub async fn reconfigured(&self, from: &Config, to: &Config, engine: &Engine) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let (mut plugins, mut wanted) = (Vec::new(), Vec::new());
+        let (mut plugins, mut loading, mut relinked) = (Vec::new(), Vec::new(), Vec::new());
         for plugin in &to.plugins {
-            match same(plugin) {
-                Some(version) => plugins.push(version),
-                None => wanted.push(plugin),
+            let (before, version) = (from.plugin(&plugin.name), self.plugin(&plugin.name));
+            let same = before.is_some_and(|before| is_as_before(before, plugin));
+            match (before, version) {
+                (Some(before), Some(version)) if stays(before, plugin) => {
+                    if same {
+                        plugins.push(version.clone());
+                    } else {
+                        relinked.push(relink(version, plugin));
+                    }
+                }
+                (_, version) => loading.push(load_again(engine, plugin, version.map(|it| (it.clone(), same)))),
             }
         }
-        plugins.extend(load_all(engine, &wanted, &mut problems).await);
+        plugins.extend(all(loading, &mut problems).await);
+        plugins.extend(all(relinked, &mut problems).await);
         let (registry, more) = Self::assemble(to, plugins);
         problems.extend(more);
         if problems.is_empty() { Ok(registry) } else { Err(problems) }
@@ -92,7 +107,13 @@ impl Registry {
     }
 
     fn assemble(config: &Config, plugins: Vec<Plugin>) -> (Self, Vec<Problem>) {
-        let mut registry = Self { queues: HashMap::new(), handlers: HashMap::new(), every: None, plugins: Vec::new() };
+        let mut registry = Self {
+            queues: HashMap::new(),
+            handlers: HashMap::new(),
+            every: None,
+            plugins: Vec::new(),
+            canaries: HashMap::new(),
+        };
         let mut problems = Vec::new();
         for plugin in plugins {
             if let Some(settings) = config.plugin(plugin.name()) {
@@ -128,6 +149,25 @@ impl Registry {
     /// The version in force of a plugin.
     pub fn plugin(&self, name: &str) -> Option<&Plugin> {
         self.plugins.iter().find(|plugin| plugin.name() == name)
+    }
+
+    /// A plugin's version on trial.
+    pub fn canary(&self, plugin: &str) -> Option<&Arc<Canary>> {
+        self.canaries.get(plugin)
+    }
+
+    /// The version of a plugin that this job meets: the one in force, or that on trial.
+    pub fn version_for(&self, plugin: &Plugin, channel: &Channel, id: JobId) -> Plugin {
+        match self.canary(plugin.name()) {
+            Some(canary) if canary.handles(channel, id) => canary.version.clone(),
+            _ => plugin.clone(),
+        }
+    }
+
+    /// Versions on trial beside another that is in force.
+    pub fn on_trial(&self) -> impl Iterator<Item = &Plugin> {
+        let in_force = |version: &Plugin| self.plugin(version.name()).is_some_and(|it| it.digest() == version.digest());
+        self.canaries.values().map(|canary| &canary.version).filter(move |version| !in_force(version))
     }
 
     /// The channel of a configured queue.
@@ -183,48 +223,114 @@ impl Registry {
     }
 }
 
-/// Those that can be loaded, at the same time.
-async fn load_all(engine: &Engine, wanted: &[&PluginConfig], problems: &mut Vec<Problem>) -> Vec<Plugin> {
-    // Each begins when it is made, not when it is awaited.
-    let loading: Vec<_> = wanted.iter().map(|plugin| load_one(engine, plugin, None)).collect();
+/// Those that can be loaded. Each begins when it is made, not when it is awaited.
+async fn all(loading: Vec<impl Future<Output = Result<Plugin, Problem>>>, problems: &mut Vec<Problem>) -> Vec<Plugin> {
     let mut plugins = Vec::new();
     for load in loading {
         match load.await {
-            Ok(plugin) => plugins.extend(plugin),
+            Ok(plugin) => plugins.push(plugin),
             Err(problem) => problems.push(problem),
         }
     }
     plugins
 }
 
-/// Loads one configured plugin on a thread for blocking work; none if its file is the version in force, which is known
-/// by its digest.
+/// What a plugin's file holds.
+pub enum Found {
+    /// A version that was known, by its digest.
+    Known(String),
+    /// Another one.
+    New(Plugin),
+}
+
+/// Loads one configured plugin on a thread for blocking work, unless its file holds a version that is `known` by its
+/// digest.
 pub fn load_one(
     engine: &Engine,
     plugin: &PluginConfig,
-    in_force: Option<String>,
-) -> impl Future<Output = Result<Option<Plugin>, Problem>> + Send + 'static {
-    let (engine, plugin) = (engine.clone(), plugin.clone());
+    known: Vec<String>,
+) -> impl Future<Output = Result<Found, Problem>> + Send + 'static {
+    let engine = engine.clone();
+    begin(plugin, move |plugin, source| {
+        if known.iter().any(|digest| digest == source.digest()) {
+            return Ok(Found::Known(source.digest().to_owned()));
+        }
+        Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(warned).map(Found::New)
+    })
+}
+
+/// Loads one on such a thread with the settings of now. The version `before` stays if it may and its file is the same;
+/// otherwise only its code is used again.
+fn load_again(
+    engine: &Engine,
+    plugin: &PluginConfig,
+    before: Option<(Plugin, bool)>,
+) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
+    let engine = engine.clone();
+    begin(plugin, move |plugin, source| match before {
+        Some((version, true)) if version.digest() == source.digest() => Ok(version),
+        Some((version, _)) => version.load_again(&engine, source, settings_of(plugin)).map(warned),
+        None => Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(warned),
+    })
+}
+
+/// Reads a plugin's file and has it loaded on a thread for blocking work, from now on and not from the first poll.
+fn begin<T: Send + 'static>(
+    plugin: &PluginConfig,
+    load: impl FnOnce(&PluginConfig, &Source) -> Result<T, LoadError> + Send + 'static,
+) -> impl Future<Output = Result<T, Problem>> + Send + 'static {
+    let plugin = plugin.clone();
     let place = plugin.place.clone();
     let loading = tokio::task::spawn_blocking(move || {
         let source = Source::read(&plugin.path, plugin.limits.component_bytes)
             .map_err(|error| LoadError { plugin: Some(plugin.name.clone()), ..error })?;
-        if in_force.as_deref() == Some(source.digest()) {
-            return Ok(None);
-        }
-        Plugin::load_source(&engine, &plugin.name, &source, settings_of(&plugin)).map(Some)
+        load(&plugin, &source)
     });
     async move {
-        let version = match loading.await {
-            Ok(Ok(version)) => version,
-            Ok(Err(error)) => return Err(problem(&place, &error)),
-            Err(panic) => return Err(problem(&place, &panic)),
-        };
-        for (name, warning) in version.iter().flat_map(|it| it.warnings().iter().map(|warning| (it.name(), warning))) {
-            tracing::warn!(plugin = name, "{warning}");
+        match loading.await {
+            Ok(loaded) => loaded.map_err(|error| problem(&place, &error)),
+            Err(panic) => Err(problem(&place, &panic)),
         }
-        Ok(version)
     }
+}
+
+/// Logs what is doubtful about a version.
+fn warned(version: Plugin) -> Plugin {
+    for warning in version.warnings() {
+        tracing::warn!(plugin = version.name(), "{warning}");
+    }
+    version
+}
+
+/// The same version with other settings, on a thread for blocking work.
+pub fn relink(
+    version: &Plugin,
+    plugin: &PluginConfig,
+) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
+    let (version, settings, place) = (version.clone(), settings_of(plugin), plugin.place.clone());
+    let linking = tokio::task::spawn_blocking(move || version.with_settings(settings));
+    async move {
+        match linking.await {
+            Ok(linked) => linked.map_err(|error| problem(&place, &error)),
+            Err(panic) => Err(problem(&place, &panic)),
+        }
+    }
+}
+
+/// Whether a version that was loaded by one configuration can go on under another. Folders, secrets and certificates are
+/// found when a plugin is loaded, and may be others by now.
+pub fn is_as_before(before: &PluginConfig, now: &PluginConfig) -> bool {
+    let settings =
+        |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
+    let grants = &now.grants;
+    let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
+    !reads && settings(before) == settings(now)
+}
+
+/// Whether the version in force stays until its file was looked at, be it another by now. Another pin names another file.
+pub fn stays(before: &PluginConfig, now: &PluginConfig) -> bool {
+    let is_held_to_more = now.swap.canary.is_some() || now.swap.grants == UpgradeGrants::Frozen;
+    is_held_to_more && before.pin == now.pin
 }
 
 fn problem(place: &Place, what: &dyn std::fmt::Display) -> Problem {

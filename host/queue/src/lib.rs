@@ -22,7 +22,9 @@ pub mod record;
 pub mod redis;
 pub mod sqlite;
 pub mod store;
+pub mod trials;
 pub mod url;
+pub mod workers;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -36,4 +38,6 @@ pub use store::{
     Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled,
     Settlement, Store, SweepReport, Verdict, Vitals, Wake,
 };
+pub use trials::{Counted, NewTrial, Terms, Trial, TrialEnd, TrialName, Trials, Tries};
 pub use url::{OpenOptions, StoreUrl, open};
+pub use workers::{Roster, SeenWorker, WorkerRecord, Workers};

@@ -18,6 +18,8 @@ use crate::error::StoreError;
 use crate::job::{Channel, JobId, Lease, NewJob, Reserved, Token};
 use crate::keyvalue::KeyValue;
 use crate::record::{AttemptRecord, Progress};
+use crate::trials::Trials;
+use crate::workers::Workers;
 
 /// How long a lease that is not extended lives, by the store's time. Then any
 /// sweep or reserve returns the job to the queue. Workers extend every
@@ -37,9 +39,9 @@ pub const RECEIPT_KEPT: Duration = Duration::from_mins(10);
 /// seen before it returns to the queue (Redis only).
 pub const ORPHAN_AFTER: Duration = Duration::from_mins(1);
 
-/// What jobs need of a store, besides the buckets of [`KeyValue`].
+/// What jobs need of a store, besides the buckets of [`KeyValue`], the counts of [`Trials`] and the registry of [`Workers`].
 #[async_trait]
-pub trait Store: KeyValue {
+pub trait Store: KeyValue + Trials + Workers {
     /// The store's address, without password.
     fn address(&self) -> &str;
 

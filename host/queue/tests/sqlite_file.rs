@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobhost_queue::{Bucket, Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, open};
+use jobhost_queue::{
+    Bucket, Channel, Counts, JobId, NewJob, OpenOptions, Pushed, Store, StoreError, Token, TrialName, open,
+};
 
 const LOOK: OpenOptions = OpenOptions { only_look: true, clock: jobhost_queue::Clock::Store };
 
@@ -165,18 +167,26 @@ async fn another_programs_database_with_a_log_beside_it_is_refused_untouched() {
 }
 
 #[tokio::test]
-async fn a_file_from_before_there_were_buckets_gets_them_and_keeps_its_jobs() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
-    push(&store, "a").await;
-    drop(store);
-    let older = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();
-    older.execute_batch("DROP TABLE buckets; DROP TABLE bucket_values; PRAGMA user_version = 1").unwrap();
-    drop(older);
-    for _ in 0..2 {
+async fn an_older_file_gets_the_tables_that_it_lacks_and_keeps_its_jobs() {
+    let without_trials = "DROP TABLE trials; PRAGMA user_version = 3;";
+    let without_workers = format!("{without_trials} DROP TABLE workers; PRAGMA user_version = 2;");
+    let without_buckets =
+        format!("{without_workers} DROP TABLE buckets; DROP TABLE bucket_values; PRAGMA user_version = 1");
+    for older in [without_trials, &without_workers, &without_buckets] {
+        let folder = tempfile::tempdir().unwrap();
         let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
-        assert!(store.keys(&Bucket::new("b").unwrap(), None, 1).await.unwrap().is_empty());
-        assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
+        push(&store, "a").await;
+        drop(store);
+        let file = rusqlite::Connection::open(folder.path().join("jobs.db")).unwrap();
+        file.execute_batch(older).unwrap();
+        drop(file);
+        for _ in 0..2 {
+            let store = open(&url(folder.path()), OpenOptions::default()).await.unwrap();
+            assert!(store.keys(&Bucket::new("b").unwrap(), None, 1).await.unwrap().is_empty());
+            assert!(store.workers().await.unwrap().workers.is_empty());
+            assert_eq!(store.trial(&TrialName::new("p").unwrap()).await.unwrap(), None);
+            assert_eq!(store.counts(&channel()).await.unwrap().waiting, 1);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A folder in which compiled code is kept from one start to the next, shared by processes. What lies there is going to
 //! be run as native code: the folder must belong to this user and to nobody else.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -99,8 +100,8 @@ impl Cache {
         Ok(content)
     }
 
-    fn write(&self, key: &str, parts: &[Vec<u8>]) -> io::Result<()> {
-        let size: usize = parts.iter().map(Vec::len).sum();
+    fn write(&self, key: &str, parts: &[Cow<'_, [u8]>]) -> io::Result<()> {
+        let size: usize = parts.iter().map(|part| part.len()).sum();
         if bytes(size) > self.0.limit {
             return Err(io::Error::other(format!("{size} bytes, the whole folder may have {}", self.0.limit)));
         }

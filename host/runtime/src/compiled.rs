@@ -2,6 +2,7 @@
 //! could choose these bytes could run anything as this process, so they come from the compiler, or from an entry of the
 //! cache that was checked first.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
@@ -54,8 +55,8 @@ impl Compiled {
     }
 
     /// The entry to keep under this key.
-    pub(crate) fn entry(&self, key: &str) -> [Vec<u8>; 2] {
-        [[MAGIC, &checksum(key, self.code())].concat(), self.code().to_vec()]
+    pub(crate) fn entry(&self, key: &str) -> [Cow<'_, [u8]>; 2] {
+        [[MAGIC, &checksum(key, self.code())].concat().into(), self.code().into()]
     }
 
     /// The component, ready to be instantiated. An error means that the engine is not the one it was compiled for, or

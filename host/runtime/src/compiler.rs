@@ -5,12 +5,12 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use crate::compiled::Compiled;
@@ -26,12 +26,18 @@ const SHOWN: usize = 500;
 /// Bytes of code that one component may compile to.
 const CODE: u64 = 1 << 30;
 
+/// How long a child that has closed its output may take to end.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Threads of a child. More would reserve address space without need.
 const THREADS: usize = 4;
 
 /// What the child ends with where it is the component that cannot be compiled; why stands in its standard output.
 const INVALID: u8 = 3;
 const UNSUPPORTED: u8 = 4;
+
+/// What a child has written to its standard output and its standard error.
+type Answer = (Vec<u8>, Vec<u8>);
 
 /// How components are compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,11 +67,7 @@ impl Compiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(trouble)?;
-        let answer = self.talk(&mut child, wasm);
-        if answer.is_none() {
-            let _ = child.kill();
-        }
-        let status = child.wait().map_err(trouble)?;
+        let (answer, status) = self.talk(&mut child, wasm).map_err(trouble)?;
         match answer {
             Some((code, _)) if bytes(code.len()) > CODE => Err(self.beyond(&format!("more than {CODE} bytes of code"))),
             Some((code, _)) if status.success() => Ok(Compiled::of_compiler(code)),
@@ -76,8 +78,8 @@ impl Compiler {
         }
     }
 
-    /// Sends the component; returns stdout and stderr at their ends, none if that took too long.
-    fn talk(&self, child: &mut Child, wasm: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    /// Sends the component; returns stdout and stderr at their ends, none if that took too long, and how the child ended.
+    fn talk(&self, child: &mut Child, wasm: &[u8]) -> io::Result<(Option<Answer>, ExitStatus)> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let errors = read_to_end(stderr, STDERR);
         let code = read_to_end(stdout, CODE + 1);
@@ -85,11 +87,10 @@ impl Compiler {
             // A child that does not read to the end closes the pipe, which says nothing yet.
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(wasm)));
             let code = code.recv_timeout(self.time).ok();
-            if code.is_none() {
-                let _ = child.kill();
-            }
-            let errors = errors.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
-            Some((code?, errors))
+            // One that has closed its output has nothing more to say, and nor has one whose time is over.
+            let status = end(child, if code.is_some() { LAST } else { Duration::ZERO })?;
+            let errors = errors.recv_timeout(LAST).unwrap_or_default();
+            Ok((code.map(|code| (code, errors)), status))
         })
     }
 
@@ -113,6 +114,21 @@ fn read_to_end(pipe: Option<impl Read + Send + 'static>, most: u64) -> mpsc::Rec
         let _ = sender.send(content);
     });
     receiver
+}
+
+/// The status of a child that ends within this time, or is killed.
+fn end(child: &mut Child, within: Duration) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            return child.wait();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn text(answer: &[u8]) -> String {
@@ -139,11 +155,12 @@ pub fn compile_as_child(arguments: &[String], mut output: impl Write) -> Result<
     let said = |error: &dyn std::fmt::Display| error.to_string();
     // It must not go on for nobody.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| said(&error))?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|error| said(&error))?;
-    setrlimit(Resource::RLIMIT_AS, memory, memory).map_err(|error| said(&error))?;
+    // Where memory runs out it is this process that goes, and not the worker, with its jobs.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    lower(Resource::RLIMIT_CORE, 0).map_err(|error| said(&error))?;
+    lower(Resource::RLIMIT_AS, memory).map_err(|error| said(&error))?;
     // All threads together; the parent looks at the clock on the wall.
-    let seconds = seconds.saturating_mul(bytes(threads()));
-    setrlimit(Resource::RLIMIT_CPU, seconds, seconds).map_err(|error| said(&error))?;
+    lower(Resource::RLIMIT_CPU, seconds.saturating_mul(bytes(threads()))).map_err(|error| said(&error))?;
     let mut wasm = Vec::new();
     io::stdin().lock().read_to_end(&mut wasm).map_err(|error| said(&error))?;
     let engine = crate::engine::compiling(fuel == "true").map_err(|error| said(&error))?;
@@ -155,4 +172,29 @@ pub fn compile_as_child(arguments: &[String], mut output: impl Write) -> Result<
     };
     output.write_all(&answer).and_then(|()| output.flush()).map_err(|error| said(&error))?;
     Ok(status)
+}
+
+/// Sets a limit, unless whoever started the host has set a lower one.
+fn lower(resource: Resource, limit: u64) -> nix::Result<()> {
+    let (_, most) = getrlimit(resource)?;
+    setrlimit(resource, limit.min(most), limit.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_reads_nothing_closes_its_output_and_stays_is_ended() {
+        let compiler = Compiler {
+            program: "/bin/sh".into(),
+            arguments: ["-c", "exec sleep 3600 >&-"].map(OsString::from).to_vec(),
+            memory: 1 << 30,
+            time: Duration::from_hours(1),
+        };
+        let build = Build { fuel: false, pooling: false, stack: 1 << 19 };
+        // More than a pipe holds.
+        let why = compiler.compile(build, &vec![0; 1 << 20]).err().unwrap().to_string();
+        assert!(why.contains("signal: 9"), "{why}");
+    }
 }

@@ -14,7 +14,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Wasm
 use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
 use crate::cache::Cache;
 use crate::capabilities::http::{self, Resolve, SystemResolver};
-use crate::capabilities::open;
+use crate::capabilities::{open, stream_error};
 use crate::compiler::Compiler;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
@@ -290,6 +290,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     open::guard(&mut linker)?;
+    stream_error::guard(&mut linker)?;
     http::add_to_linker(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

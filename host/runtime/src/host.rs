@@ -45,6 +45,9 @@ pub trait CallHost: Send + Sync + 'static {
 /// Refusals that the operator is told of in one call, once each. A guest may go on to try other things.
 const ADVISED: usize = 16;
 
+/// Characters of a name that a message shows; a guest may have made it up.
+const QUOTED: usize = 200;
+
 /// Between the lines of a message, so that none can pass for a message of its own, or of the host.
 const CONTINUED: &str = "\n    ";
 
@@ -95,6 +98,9 @@ pub(crate) struct State {
     pub(crate) stderr: Capture,
     /// Whether the instance was made, and the guest called.
     pub(crate) begun: bool,
+    /// None until the guest has to do with requests: most never have. It goes before the table, whose bodies would
+    /// otherwise end as if they were whole.
+    requests: Option<Box<Requests>>,
     wasi: WasiCtx,
     table: ResourceTable,
     plugin: Arc<str>,
@@ -107,8 +113,6 @@ pub(crate) struct State {
     advised: Vec<String>,
     http: Option<Arc<http::Client>>,
     request_limits: http::RequestLimits,
-    /// None until the guest has to do with requests: most never have.
-    requests: Option<Box<Requests>>,
 }
 
 /// What the guest may still send in this call.
@@ -121,6 +125,7 @@ struct Left {
     bucket_keys: u32,
     value_bytes: u64,
     call_bytes: u64,
+    open_files: usize,
 }
 
 impl State {
@@ -133,6 +138,7 @@ impl State {
             stdout: output.0,
             stderr: output.1,
             begun: false,
+            requests: None,
             wasi,
             table,
             plugin: Arc::clone(setting.plugin),
@@ -150,11 +156,11 @@ impl State {
                 bucket_keys: limits.bucket_keys,
                 value_bytes: limits.value_bytes,
                 call_bytes: limits.host_call_bytes,
+                open_files: size(u64::from(limits.open_files)),
             },
             advised: Vec::new(),
             http: setting.http.cloned(),
             request_limits: limits.into(),
-            requests: None,
         }
     }
 
@@ -165,9 +171,9 @@ impl State {
             return Err(PushError::Denied(format!("nothing can be pushed from within {function}")));
         }
         for draft in drafts {
-            if let Err(advice) = queues::permit(&self.plugin, &self.granted.queues, &draft.queue) {
-                self.advise(advice);
-                let queue = shown(&draft.queue, queues::QUEUE_SHOWN);
+            if !self.granted.queues.contains(&draft.queue) {
+                let queue = self.quoted(&draft.queue);
+                self.advise(queues::refusal(&self.plugin, &self.granted.queues, &queue));
                 return Err(PushError::Denied(format!("the queue `{queue}` is not granted")));
             }
             if let Some(problem) = queues::problem(draft) {
@@ -232,6 +238,35 @@ impl State {
         self.left.call_bytes
     }
 
+    /// Files and folders that may be open at once.
+    pub(crate) fn open_files(&self) -> usize {
+        self.left.open_files
+    }
+
+    /// A name that a guest made up, for a message.
+    pub(crate) fn quoted(&self, name: &str) -> String {
+        self.granted.secrets.shown(name, QUOTED)
+    }
+
+    /// What the guest may still pile up for requests.
+    pub(crate) fn heads(&mut self) -> &mut http::Heads {
+        &mut self.requests().0.heads
+    }
+
+    fn requests(&mut self) -> (&mut Requests, &mut ResourceTable) {
+        let requests = self.requests.get_or_insert_with(|| {
+            Box::new(Requests::new(&http::Setting {
+                client: self.http.as_ref(),
+                plugin: &self.plugin,
+                granted: &self.granted,
+                host: &self.host,
+                limits: self.request_limits,
+                deadline: self.deadline,
+            }))
+        });
+        (requests, &mut self.table)
+    }
+
     /// Tells the operator what would allow what was just refused, each thing once.
     pub(crate) fn advise(&mut self, advice: String) {
         if self.advised.len() < ADVISED && !self.advised.contains(&advice) {
@@ -249,17 +284,8 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let requests = self.requests.get_or_insert_with(|| {
-            Box::new(Requests::new(&http::Setting {
-                client: self.http.as_ref(),
-                plugin: &self.plugin,
-                host: &self.host,
-                limits: self.request_limits,
-                deadline: self.deadline,
-            }))
-        });
-        let Requests { context, hooks } = &mut **requests;
-        WasiHttpCtxView { ctx: context, table: &mut self.table, hooks }
+        let (Requests { context, hooks, .. }, table) = self.requests();
+        WasiHttpCtxView { ctx: context, table, hooks }
     }
 }
 

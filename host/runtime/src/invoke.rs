@@ -12,7 +12,7 @@ use wasmtime::component::{Instance, ResourceTableError};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
-use crate::capabilities::fs;
+use crate::capabilities::{fs, http, open};
 use crate::host::{CallHost, Setting, Stage, State};
 use crate::interrupt::Interrupt;
 use crate::limits::size;
@@ -315,9 +315,19 @@ fn note(cause: &mut FailureCause, note: &str) {
     }
 }
 
-/// Limits that the engine enforces itself. It has no types for most of these errors, only texts; a test runs into each.
+/// Limits that end a call in the midst of a host call. The engine has no types for most of its errors, only texts; a test
+/// runs into each.
 fn engine_limit(error: &wasmtime::Error, plugin: &Loaded) -> Option<FailureCause> {
     let limits = &plugin.settings.limits;
+    if let Some(much) = error.downcast_ref::<http::TooMuch>() {
+        return Some(FailureCause::Limit(much.to_string()));
+    }
+    if error.downcast_ref::<open::TooManyFiles>().is_some() {
+        return Some(FailureCause::Limit(format!(
+            "more than {} files open at once, which is the limit `open-files`",
+            limits.open_files
+        )));
+    }
     let root = error.root_cause().to_string();
     let handles = root.contains("handle limit exceeded")
         || matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));

@@ -33,6 +33,7 @@ mod origin;
 mod outcome;
 mod output;
 mod plugin;
+mod relink;
 mod signature;
 mod source;
 mod ticker;

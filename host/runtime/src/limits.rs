@@ -28,6 +28,9 @@ pub struct Limits {
     pub memories: u32,
     /// Resources (streams, files, pollables…) that the guest holds at once.
     pub handles: u32,
+    /// Files and folders that the guest has open at once, or streams of them, each. Every one of them is open in the host's
+    /// process too.
+    pub open_files: u32,
     /// Bytes that cross the border in one host call or one result.
     pub host_call_bytes: u64,
     /// Bytes of what the guest returns: the output of `execute`, or the texts of a failure or a decision.
@@ -74,6 +77,7 @@ impl Default for Limits {
             tables: 50,
             memories: 4,
             handles: 10_000,
+            open_files: 256,
             host_call_bytes: 16 * MIB,
             output_bytes: MIB,
             stdio_bytes: 64 * KIB,

@@ -1,7 +1,7 @@
 //! Loads a plugin: reads, compiles, links and tries it out, and says in the plugin author's words what is wrong with
 //! it. Nothing of it runs after that but in calls.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -57,21 +57,66 @@ impl Plugin {
         source: &Source,
         settings: PluginSettings,
     ) -> Result<Self, LoadError> {
-        load(engine, name, source, settings).map_err(|problem| LoadError {
-            plugin: Some(name.to_owned()),
-            path: source.path().to_owned(),
-            problem: Box::new(problem),
-        })
+        load(engine, name, source, settings, None).map_err(|problem| failed(name, source, problem))
+    }
+
+    /// The same with the settings of now, for the plugin that this one is a version of: everything is read and checked
+    /// anew, but what was compiled is used again if the file and the build are the same.
+    pub fn load_again(&self, engine: &Engine, source: &Source, settings: PluginSettings) -> Result<Self, LoadError> {
+        load(engine, self.name(), source, settings, Some(self)).map_err(|problem| failed(self.name(), source, problem))
     }
 }
 
-fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) -> Result<Plugin, Problem> {
+fn failed(name: &str, source: &Source, problem: Problem) -> LoadError {
+    LoadError { plugin: Some(name.to_owned()), path: source.path().to_owned(), problem: Box::new(problem) }
+}
+
+/// What of a plugin does not depend on its settings.
+pub(crate) struct Version {
+    pub(crate) name: Arc<str>,
+    pub(crate) path: PathBuf,
+    pub(crate) digest: String,
+    pub(crate) exports: Exports,
+    pub(crate) imports: Vec<String>,
+}
+
+fn load(
+    engine: &Engine,
+    name: &str,
+    source: &Source,
+    settings: PluginSettings,
+    before: Option<&Plugin>,
+) -> Result<Plugin, Problem> {
     origin::check(source, &settings.pin)?;
-    let exports = inspect::exports_of(source.bytes())?;
+    let contents = inspect::contents(source.bytes())?;
+    let version = Version {
+        name: Arc::from(name),
+        path: source.path().to_owned(),
+        digest: source.digest().to_owned(),
+        exports: contents.recognised()?,
+        imports: contents.imports,
+    };
     let settings = checked(engine, settings)?;
     let granted = Granted::read(&settings.grants)?;
-    let (machine, component) = compile(engine, name, &settings.limits, source)?;
-    let wanted = imports::check(&machine.engine, &component, name, &settings.grants)?;
+    let build = engine.build_for(&settings.limits);
+    let reused =
+        before.filter(|before| before.digest() == source.digest()).and_then(|before| reuse(engine, build, before));
+    let (machine, component) = match reused {
+        Some(reused) => reused,
+        None => compile(engine, name, build, source)?,
+    };
+    link(engine, version, (&machine, component, build), (settings, granted))
+}
+
+/// From compiled code to a plugin that was tried out.
+pub(crate) fn link(
+    engine: &Engine,
+    version: Version,
+    (machine, component, build): (&Machine, Component, Build),
+    (settings, granted): (PluginSettings, Arc<Granted>),
+) -> Result<Plugin, Problem> {
+    let Version { name, path, digest, exports, imports } = version;
+    let wanted = imports::check(&machine.engine, &component, &name, &settings.grants)?;
     check_resources(&component, &settings.limits)?;
     let pre = machine.linker.instantiate_pre(&component).map_err(|error| Problem::WrongImport(format!("{error:#}")))?;
     let indices = indices(&pre, exports)?;
@@ -79,14 +124,16 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
     component.initialize_copy_on_write_image().map_err(|error| Problem::Host(format!("{error:#}")))?;
     let http = if wanted.http { Some(Arc::new(client(engine, &settings)?)) } else { None };
     let loaded = Arc::new(Loaded {
-        name: Arc::from(name),
-        path: source.path().to_owned(),
-        digest: source.digest().to_owned(),
+        name,
+        path,
+        digest,
         exports,
+        imports,
         indices,
         warnings: warnings(exports),
         pre,
-        ticker: machine.ticker,
+        ticker: Arc::clone(&machine.ticker),
+        build,
         engine: engine.clone(),
         granted,
         http,
@@ -97,7 +144,7 @@ fn load(engine: &Engine, name: &str, source: &Source, settings: PluginSettings) 
 }
 
 /// The settings as they are kept: possible, and with the folders where they really are.
-fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
+pub(crate) fn checked(engine: &Engine, mut settings: PluginSettings) -> Result<PluginSettings, Problem> {
     let granted = &mut settings.grants.fs;
     for index in 0..granted.len() {
         let (before, grant) = (&granted[..index], &granted[index]);
@@ -129,9 +176,18 @@ fn client(engine: &Engine, settings: &PluginSettings) -> Result<http::Client, Pr
     http::Client::new(&settings.grants.http, resolver).map_err(|(grant, why)| Problem::HttpGrant { grant, why })
 }
 
+/// The code of a version that was loaded into this engine for this build, and the machine on which it runs.
+pub(crate) fn reuse(engine: &Engine, build: Build, before: &Plugin) -> Option<(Machine, Component)> {
+    let (pre, made_for) = (&before.0.pre, before.0.build);
+    // It may live outside of the pool, see `place`.
+    let machines =
+        [build, Build { pooling: false, ..build }].into_iter().filter_map(|build| engine.machine(build).ok());
+    let machine = machines.into_iter().find(|machine| wasmtime::Engine::same(&machine.engine, pre.engine()));
+    machine.filter(|_| made_for == build).map(|machine| (machine, pre.component().clone()))
+}
+
 /// Takes the code from the cache, or compiles it and keeps it there.
-fn compile(engine: &Engine, name: &str, limits: &Limits, source: &Source) -> Result<(Machine, Component), Problem> {
-    let build = engine.build_for(limits);
+fn compile(engine: &Engine, name: &str, build: Build, source: &Source) -> Result<(Machine, Component), Problem> {
     let machine = engine.machine(build).map_err(|error| Problem::Host(error.to_string()))?;
     let key = compiled::key(&machine.engine, source.digest());
     let cache = engine.settings().cache.as_ref();

@@ -11,7 +11,7 @@ use wasmtime::component::InstancePre;
 use crate::bindings::exported;
 use crate::capabilities::{Granted, Grants, http, queues};
 use crate::conceal::Conceal;
-use crate::engine::Engine;
+use crate::engine::{Build, Engine};
 use crate::exports::Exports;
 use crate::host::{Stage, State};
 use crate::invoke::{self, Call, Work};
@@ -66,11 +66,14 @@ pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
     pub(crate) digest: String,
     pub(crate) exports: Exports,
+    pub(crate) imports: Vec<String>,
     pub(crate) indices: Indices,
     pub(crate) warnings: Vec<String>,
     pub(crate) pre: InstancePre<State>,
     /// That of the engine that `pre` is for.
     pub(crate) ticker: Arc<Ticker>,
+    /// What its limits ask for; it runs outside of the pool all the same if it does not fit there.
+    pub(crate) build: Build,
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) granted: Arc<Granted>,
@@ -89,6 +92,9 @@ pub(crate) struct Indices {
     pub(crate) after_exec: Option<exported::after_exec::GuestIndices>,
     pub(crate) after_error: Option<exported::after_error::GuestIndices>,
 }
+
+/// Characters of what is wrong with a guest's answer.
+const PROBLEM: usize = 1_000;
 
 /// The body of every method below: loads the function's interface from the instance and calls it.
 macro_rules! call {
@@ -126,6 +132,16 @@ impl Plugin {
     /// Which interfaces it exports.
     pub fn exports(&self) -> &Exports {
         &self.0.exports
+    }
+
+    /// Names of what it imports, at most 1,000.
+    pub fn imports(&self) -> &[String] {
+        &self.0.imports
+    }
+
+    /// What it is allowed, as configured.
+    pub fn grants(&self) -> &Grants {
+        &self.0.settings.grants
     }
 
     /// The configured budget of its hooks, get-ttr and can-retry.
@@ -166,7 +182,7 @@ impl Plugin {
             && let Ok(PushDecision::Replace(draft)) = answer
             && let Some(problem) = replacement_problem(draft, &queue)
         {
-            *answer = Err(format!("replacement: {problem}"));
+            *answer = Err(self.0.granted.secrets.shown(&format!("replacement: {problem}"), PROBLEM));
         }
         finished
     }

@@ -1,9 +1,13 @@
 //! A plugin's file, read once: what is checked is what is compiled, whatever becomes of the file meanwhile. Or a component
 //! that is part of the host.
 
+use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
 use crate::inspect::{self, Contents};
@@ -61,10 +65,15 @@ impl Source {
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
     let trouble = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Problem::Missing,
+        // A socket, or a device without a driver.
+        _ if error.raw_os_error() == Some(Errno::ENXIO as i32) => Problem::NotAFile,
         _ => Problem::Unreadable(error),
     };
-    // Asked before it is opened: opening a pipe would wait for its other end.
-    let metadata = std::fs::metadata(path).map_err(trouble)?;
+    // Opening a pipe would otherwise wait for its other end.
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(trouble)?;
+    // Asked of what is open: at the path another may lie by now.
+    let metadata = file.metadata().map_err(trouble)?;
     if !metadata.is_file() {
         return Err(Problem::NotAFile);
     }
@@ -73,7 +82,6 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
         return Err(too_large(metadata.len()));
     }
     let mut content = Vec::new();
-    let file = std::fs::File::open(path).map_err(trouble)?;
     // It may grow while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(trouble)?;
     if bytes(content.len()) > limit {

@@ -11,11 +11,16 @@ use serde::{Deserialize, Serialize};
 pub const COPY_ASSET: &str = r"common\jobs\CopyAssetJob";
 /// The job that hands copied assets on.
 pub const UPLOAD_ASSET: &str = r"common\jobs\UploadAssetJob";
+/// The job that publishes what was uploaded.
+pub const PUBLISH_ARTICLE: &str = r"common\jobs\PublishArticleJob";
 /// The job that tells the task's source what became of it.
 pub const SOURCE_CALLBACK: &str = r"common\jobs\SourceCallbackJob";
 
 /// The code of a task without assets.
 pub const NO_ASSETS: &str = "35020";
+
+/// The code of a task whose article is published.
+pub const PUBLISHED: &str = "published";
 
 /// The payload of [`COPY_ASSET`].
 #[derive(Clone, Debug, Deserialize)]
@@ -60,7 +65,7 @@ pub enum AssetKind {
 }
 
 /// The output of [`COPY_ASSET`] and the payload of [`UPLOAD_ASSET`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UploadAsset {
     /// As in [`CopyAsset`].
     pub channel_id: Id,
@@ -79,7 +84,7 @@ pub struct UploadAsset {
 }
 
 /// A file that was copied.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PublishedAsset {
     /// What it shows.
     #[serde(rename = "type")]
@@ -90,4 +95,96 @@ pub struct PublishedAsset {
     pub relative_path: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// The payload of [`PUBLISH_ARTICLE`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PublishArticle {
+    /// As in [`CopyAsset`].
+    pub channel_id: Id,
+    /// As in [`CopyAsset`].
+    pub channel_code: String,
+    /// As in [`CopyAsset`].
+    pub channel_type_id: Id,
+    /// As in [`CopyAsset`].
+    pub channel_type_code: String,
+    /// As in [`CopyAsset`].
+    pub source: String,
+    /// As in [`CopyAsset`].
+    pub task_id: Id,
+}
+
+/// What can be told of any job's task. Its payload may be the very thing that is
+/// wrong with it, so nothing is required.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct TaskFields {
+    /// As in [`CopyAsset`].
+    pub channel_id: Option<Id>,
+    /// As in [`CopyAsset`].
+    pub channel_code: Option<String>,
+    /// As in [`CopyAsset`].
+    pub channel_type_id: Option<Id>,
+    /// As in [`CopyAsset`].
+    pub channel_type_code: Option<String>,
+    /// As in [`CopyAsset`].
+    pub source: Option<String>,
+    /// As in [`CopyAsset`].
+    pub task_id: Option<Id>,
+}
+
+/// The payload of [`SOURCE_CALLBACK`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SourceCallback {
+    /// As in [`CopyAsset`].
+    pub channel_id: Option<Id>,
+    /// As in [`CopyAsset`].
+    pub channel_code: Option<String>,
+    /// As in [`CopyAsset`].
+    pub channel_type_id: Option<Id>,
+    /// As in [`CopyAsset`].
+    pub channel_type_code: Option<String>,
+    /// As in [`CopyAsset`].
+    pub source: Option<String>,
+    /// As in [`CopyAsset`].
+    pub task_id: Option<Id>,
+    /// [`PUBLISHED`], or the code of the failure.
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+    /// The channel's id of the article, where it is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub article_id: Option<String>,
+}
+
+impl SourceCallback {
+    /// Tells of a task that has failed, as much as is known of it.
+    pub fn failed(task: TaskFields, code: &str, message: &str) -> Self {
+        Self {
+            channel_id: task.channel_id,
+            channel_code: task.channel_code,
+            channel_type_id: task.channel_type_id,
+            channel_type_code: task.channel_type_code,
+            source: task.source,
+            task_id: task.task_id,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            article_id: None,
+        }
+    }
+
+    /// Tells of a task whose article is published.
+    pub fn published(task: PublishArticle, message: &str, article_id: &str) -> Self {
+        Self {
+            channel_id: Some(task.channel_id),
+            channel_code: Some(task.channel_code),
+            channel_type_id: Some(task.channel_type_id),
+            channel_type_code: Some(task.channel_type_code),
+            source: Some(task.source),
+            task_id: Some(task.task_id),
+            code: PUBLISHED.to_owned(),
+            message: message.to_owned(),
+            article_id: Some(article_id.to_owned()),
+        }
+    }
 }

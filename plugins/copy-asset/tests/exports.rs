@@ -48,6 +48,20 @@ fn the_hook_plugin_exports_its_two_hooks_and_nothing_else() {
 }
 
 #[test]
+fn each_stage_of_the_pipeline_exports_and_imports_what_it_uses_and_nothing_else() {
+    let pipeline: [(&str, &[&str], &[&str]); 4] = [
+        ("upload_asset.wasm", &["handler"], &["context", "queue", "secrets", "types"]),
+        ("publish_article.wasm", &["handler"], &["queue", "secrets", "types"]),
+        ("source_callback.wasm", &["handler"], &["secrets", "types"]),
+        ("pipeline_events.wasm", &["after-error", "after-exec", "before-exec"], &["context", "queue", "types"]),
+    ];
+    let versioned = |names: &[&str]| names.iter().map(|name| format!("{name}@0.1.0")).collect::<Vec<_>>();
+    for (file, exports, imports) in pipeline {
+        assert_eq!(interfaces(file), (versioned(exports), versioned(imports)), "{file}");
+    }
+}
+
+#[test]
 fn a_plugin_that_uses_every_attribute_exports_every_interface() {
     let (exports, _) = interfaces("examples/every_export.wasm");
     let all = ["after-error", "after-exec", "before-exec", "before-push", "handler", "retry-policy", "time-to-run"];

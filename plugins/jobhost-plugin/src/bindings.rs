@@ -11,6 +11,10 @@ pub mod imports {
                 import jobhost:plugin/types@0.1.0;
                 import jobhost:plugin/context@0.1.0;
                 import jobhost:plugin/queue@0.1.0;
+                import jobhost:plugin/secrets@0.1.0;
+                import wasi:config/store@0.2.0-rc.1;
+                import wasi:keyvalue/store@0.2.0-draft2;
+                import wasi:keyvalue/atomics@0.2.0-draft2;
             }",
         world: "jobhost:guest/imports",
         generate_all,

@@ -13,6 +13,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Request::deliver`] takes success only, and makes of everything else the failure that the job should have of it.
 
 use std::fmt;
 use std::io::Read;
@@ -95,6 +97,12 @@ impl Request {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
+    }
+
+    /// Method and URL as messages have them: without the query, which may hold what is not for everybody.
+    pub(crate) fn name(&self) -> String {
+        let end = self.url.find(['?', '#']).unwrap_or(self.url.len());
+        format!("{} {}", self.method, &self.url[..end])
     }
 
     /// Sends it with this body, which may be empty, and waits for the whole answer.

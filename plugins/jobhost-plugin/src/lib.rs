@@ -36,7 +36,9 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod config;
 pub mod context;
+mod delivery;
 mod draft;
 mod error;
 #[doc(hidden)]
@@ -44,7 +46,9 @@ pub mod export;
 mod hook;
 pub mod http;
 mod job;
+pub mod keyvalue;
 pub mod queue;
+pub mod secrets;
 
 pub use draft::Draft;
 pub use error::{Failure, HookError, JobError};

@@ -2,25 +2,34 @@
 //! in the library.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers")]
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use jobhost_tests::measure::{Conditions, Figure, Measurement};
 use serde_json::json;
 
-const USAGE: &str = "usage: cargo xtask measure [--only lateness|recovery|duplicates|neighbours] [--json FILE]";
+const USAGE: &str = "usage: cargo xtask measure [--only lateness|recovery|duplicates|neighbours|swaps|starts] [--component FILE] [--json FILE]";
+
+/// What to do, as the arguments say.
+struct Choice {
+    measurements: Vec<Measurement>,
+    /// A handler of any jobs, to start hosts with.
+    component: Option<PathBuf>,
+    /// Where to write the figures.
+    file: Option<PathBuf>,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some((chosen, file)) = choice(&arguments) else {
+    let Some(choice) = choice(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     let conditions = Conditions::now();
     println!("{conditions}\n{}", Figure::heads());
     let mut figures = Vec::new();
-    for measurement in chosen {
-        for figure in measurement.run() {
+    for measurement in choice.measurements {
+        for figure in measurement.run(choice.component.as_deref()) {
             println!("{figure}");
             figures.push(figure);
         }
@@ -30,7 +39,7 @@ fn main() -> ExitCode {
     for figure in &missed {
         println!("MISSED  {figure}");
     }
-    if let Some(file) = file
+    if let Some(file) = choice.file
         && let Err(error) = write(&file, &conditions, &figures)
     {
         eprintln!("{} cannot be written: {error}", file.display());
@@ -39,18 +48,20 @@ fn main() -> ExitCode {
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What to measure, and the file for the figures; `None` if the arguments are wrong.
-fn choice(arguments: &[String]) -> Option<(Vec<Measurement>, Option<PathBuf>)> {
-    let (mut chosen, mut file) = (Measurement::ALL.to_vec(), None);
+/// `None` if the arguments are wrong.
+fn choice(arguments: &[String]) -> Option<Choice> {
+    let mut choice = Choice { measurements: Measurement::ALL.to_vec(), component: None, file: None };
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return None };
         match option.as_str() {
-            "--only" => chosen = vec![*Measurement::ALL.iter().find(|known| known.name() == value)?],
-            "--json" => file = Some(PathBuf::from(value)),
+            "--only" => choice.measurements = vec![*Measurement::ALL.iter().find(|known| known.name() == value)?],
+            // The hosts run in folders of their own.
+            "--component" => choice.component = Some(absolute(value).ok()?),
+            "--json" => choice.file = Some(PathBuf::from(value)),
             _ => return None,
         }
     }
-    Some((chosen, file))
+    Some(choice)
 }
 
 fn write(file: &Path, conditions: &Conditions, figures: &[Figure]) -> std::io::Result<()> {

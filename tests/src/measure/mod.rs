@@ -1,5 +1,5 @@
 //! What the program is measured by: how late an attempt is ended, how soon a dead worker's jobs run again, what a
-//! greedy job costs its neighbours. Each measurement runs the real program and returns [`Figure`]s; those with a goal
+//! greedy job costs its neighbours, what a swap costs, how long a start takes. Each measurement runs the real program and returns [`Figure`]s; those with a goal
 //! say whether it is reached. How to read them is told in CONTRIBUTING.md.
 
 mod burners;
@@ -9,10 +9,14 @@ mod figure;
 mod lateness;
 mod neighbours;
 mod recovery;
+mod starts;
 mod stream;
+mod swaps;
 
 pub use conditions::{Conditions, load_average};
 pub use figure::{Figure, Goal, Unit};
+
+use std::path::Path;
 
 use crate::workplace::Workplace;
 
@@ -27,11 +31,16 @@ pub enum Measurement {
     Duplicates,
     /// What one greedy job costs the others in the same worker.
     Neighbours,
+    /// How soon a saved plugin is used, and what that costs the jobs.
+    Swaps,
+    /// How long a host takes to start.
+    Starts,
 }
 
 impl Measurement {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 4] = [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours];
+    pub const ALL: [Self; 6] =
+        [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours, Self::Swaps, Self::Starts];
 
     /// As the command line calls it.
     pub fn name(self) -> &'static str {
@@ -40,17 +49,22 @@ impl Measurement {
             Self::Recovery => "recovery",
             Self::Duplicates => "duplicates",
             Self::Neighbours => "neighbours",
+            Self::Swaps => "swaps",
+            Self::Starts => "starts",
         }
     }
 
-    /// Measures. A harness that cannot go on panics.
+    /// Measures, with this handler beside our own where it is about plugins of any size. A harness that cannot go on
+    /// panics.
     #[track_caller]
-    pub fn run(self) -> Vec<Figure> {
+    pub fn run(self, component: Option<&Path>) -> Vec<Figure> {
         match self {
             Self::Lateness => lateness::run(),
             Self::Recovery => recovery::run(),
             Self::Duplicates => duplicates::run(),
             Self::Neighbours => neighbours::run(),
+            Self::Swaps => swaps::run(),
+            Self::Starts => starts::run(component),
         }
     }
 }

@@ -30,7 +30,14 @@ fn what_is_there(place: &Workplace) -> Vec<String> {
     let file = rusqlite::Connection::open(place.path("jobhost.db")).unwrap();
     file.busy_timeout(Duration::from_secs(10)).unwrap();
     let mut found = Vec::new();
-    for query in ["SELECT name FROM channels", "SELECT 'job ' || row FROM jobs", "SELECT 'body ' || row FROM bodies"] {
+    for query in [
+        "SELECT name FROM channels",
+        "SELECT 'job ' || row FROM jobs",
+        "SELECT 'body ' || row FROM bodies",
+        "SELECT 'worker ' || id FROM workers",
+        "SELECT 'trial ' || plugin FROM trials",
+        "SELECT 'bucket ' || name FROM buckets",
+    ] {
         let mut statement = file.prepare(query).unwrap();
         let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
         found.extend(rows.map(Result::unwrap));

@@ -3,8 +3,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use jobhost_tests::{Workplace, guest};
+use jobhost_tests::{Workplace, guest, replace, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::settings::quoted;
 
@@ -131,4 +135,107 @@ fn a_plugin_that_takes_too_much_memory_to_compile_is_refused() {
     let why = refused(2, 1_000_000, "{ memory = \"512MiB\", time = \"50s\" }");
     assert!(why.contains("cannot be compiled within 536870912 bytes of address space and 50 s ("), "{why}");
     assert!(!why.contains("it was stopped"), "{why}");
+}
+
+/// How long a process may take to come or go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A process that compiles for as long as it may, and its child that does.
+fn compiling(place: &Workplace, time: &str) -> (Child, Pid) {
+    place.write("x.wasm", expensive(1_000, 4_000));
+    place.configure_with(&format!(
+        "cache = \"off\"\ncompile = {{ time = \"{time}\" }}\n[plugins.x]\npath = \"x.wasm\"\n"
+    ));
+    let mut command: Command = place.jobhost(&["plugin", "check", "--json"]).env("SECRET", "x").into_command();
+    let parent = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let child = compiler_of(parent.id());
+    (parent, child)
+}
+
+/// The child of a process that compiles, once it has begun.
+fn compiler_of(parent: u32) -> Pid {
+    wait_until("the compiler", PATIENCE, || {
+        let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap().flatten();
+        let children: String = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect();
+        let child = children.split_whitespace().next().and_then(|child| child.parse().ok());
+        // It has lowered its limits when it begins to read.
+        let begun = child.filter(|child: &i32| {
+            fs::read_to_string(format!("/proc/{child}/limits")).is_ok_and(|limits| {
+                limits.lines().any(|line| line.starts_with("Max cpu time") && !line.contains("unlimited"))
+            })
+        });
+        begun.map(Pid::from_raw).ok_or(children)
+    })
+}
+
+fn is_gone(pid: Pid) -> Result<(), &'static str> {
+    // One that has ended and that nobody has asked about yet is a zombie.
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) if !stat.contains(") Z ") => Err("it is there"),
+        _ => Ok(()),
+    }
+}
+
+#[test]
+fn the_compilers_process_has_nothing_of_its_parent_is_the_first_to_go_and_does_not_outlive_it() {
+    let place = Workplace::sqlite();
+    let (mut parent, child) = compiling(&place, "1h");
+    let read = |file: &str| fs::read_to_string(format!("/proc/{child}/{file}")).unwrap();
+    assert_eq!(read("oom_score_adj").trim(), "1000");
+    let environment = read("environ");
+    let names: Vec<_> = environment.split_terminator('\0').filter_map(|one| one.split('=').next()).collect();
+    assert_eq!(names, ["RAYON_NUM_THREADS"]);
+    let open = |process: &str| {
+        let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+        let beyond = entries.filter(|entry| !["0", "1", "2"].contains(&&*entry.file_name().to_string_lossy()));
+        beyond.filter_map(|entry| fs::read_link(entry.path()).ok()).collect::<Vec<_>>()
+    };
+    // What is open in this process may come from whoever started it, and go to all.
+    let ours = open("self");
+    let beyond: Vec<_> = open(&child.to_string()).into_iter().filter(|target| !ours.contains(target)).collect();
+    assert!(beyond.is_empty(), "{beyond:?}");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    wait_until("the compiler's end", PATIENCE, || is_gone(child));
+}
+
+#[test]
+fn a_worker_that_stops_does_not_wait_for_a_plugin_that_is_being_compiled() {
+    let place = Workplace::sqlite();
+    let path = place.write("it.wasm", fs::read(guest("echo")).unwrap());
+    place.configure(
+        "cache = 'off'\ncompile = { time = '1h' }\n[queues.work]\n[plugins.it]\npath = 'it.wasm'\njobs = ['*']\n",
+    );
+    let mut worker = place.listen(&[]);
+    replace(&path, &expensive(1_000, 4_000));
+    let child = compiler_of(worker.pid());
+    // It would go on for an hour.
+    kill(child, Signal::SIGSTOP).unwrap();
+    let id = place.push("work", "X", "{}");
+    worker.wait_for_job("done", &id);
+    worker.stop();
+    wait_until("the compiler's end", PATIENCE, || is_gone(child));
+}
+
+#[test]
+fn a_compiler_that_is_killed_or_hangs_is_told_and_leaves_nothing() {
+    for (signal, told) in [(Signal::SIGKILL, "signal: 9"), (Signal::SIGSTOP, "it was stopped")] {
+        let place = Workplace::sqlite();
+        let (parent, child) = compiling(&place, if signal == Signal::SIGKILL { "1h" } else { "3s" });
+        kill(child, signal).unwrap();
+        let output = parent.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("cannot be compiled within") && said.contains(told), "{said}");
+        wait_until("the compiler's end", PATIENCE, || is_gone(child));
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_kept_and_plugins_are_compiled_each_time() {
+    let place = two_plugins("");
+    // Compiled code is larger.
+    let checked = place.jobhost(&["plugin", "check"]).files_at_most(10_000, true).run().success();
+    assert_eq!(checked.stderr.matches("compiled code cannot be kept").count(), 2, "{checked}");
+    assert!(entries(&place).is_empty(), "nothing unfinished stays");
+    assert_eq!(start(&place), (2, 0));
 }

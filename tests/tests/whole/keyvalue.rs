@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use jobhost_tests::Workplace;
+use jobhost_tests::{Workplace, repository};
 use serde_json::json;
 
-use crate::settings::one_guest;
+use crate::settings::{one_guest, quoted};
 
 /// A guest with the bucket `assets`, and one of its own that it may only read.
 fn granted(place: &Workplace, rest: &str) {
@@ -61,6 +61,39 @@ on_both_stores! {
         assert_eq!(run(place, &[("assets", "get", "n", "")]), ["-2"]);
     }
 
+    fn a_plugin_of_the_guest_crate_keeps_typed_values(place) {
+        let file = quoted(&repository().join("plugins/target/wasm32-wasip2/release/examples/tally.wasm"));
+        place.write("salt", "pepper\n");
+        let configure = |settings: &str| place.configure(&format!(
+            "[queues.work]\n[plugins.tally]\npath = {file}\njobs = [\"*\"]\n[plugins.tally.grants]\n\
+             config = {{ {settings} }}\nsecrets = {{ SALT = {{ file = \"salt\" }} }}\n\
+             keyvalue = [{{ bucket = \"words\", mode = \"rw\" }}]\n"
+        ));
+        configure("bucket = \"words\"");
+        let tallied = |words: &[&str]| {
+            let id = place.push("work", "X", &json!({ "words": words }).to_string());
+            place.run("work");
+            place.status(&id)["output"].clone()
+        };
+        let expected = |total, before, left, longest, keys: &[&str]| {
+            json!({
+                "total": total, "before": before, "left": left, "longest": longest, "keys": keys,
+                "settings": ["bucket"], "secret": 6,
+            })
+        };
+        let all = ["latest", "longest", "total"];
+        assert_eq!(tallied(&["one", "three"]), expected(2, json!(null), true, 5, &all));
+        assert_eq!(tallied(&[]), expected(2, json!(["one", "three"]), false, 5, &all[1..]));
+        assert_eq!(tallied(&["a"]), expected(3, json!(null), true, 5, &all));
+        // What the plugin cannot do without is told with the line that gives it.
+        configure("");
+        let id = place.push("work", "X", &json!({ "words": [] }).to_string());
+        place.run("work");
+        let failure = place.failure(&id)["record"]["cause"].clone();
+        assert_eq!(failure["code"], "not-configured", "{failure}");
+        assert!(failure["message"].as_str().unwrap().contains("add `config = { \"bucket\" = "), "{failure}");
+    }
+
     fn what_is_not_granted_or_too_much_is_refused_and_the_log_names_the_line(place) {
         granted(place, "limits = { bucket-keys = 50, bucket-value = \"1KiB\" }");
         let seen = run(place, &[
@@ -94,8 +127,8 @@ on_both_stores! {
         place.push("work", "X", "{\"bucket\":\"default\",\"do\":\"set\",\"key\":\"k\",\"value\":\"v\"}");
         place
             .run("work")
-            .complains("may not open the bucket `settings`; to allow it, add `keyvalue = [{ bucket = \"settings\", mode = \"rw\" }]` under `[plugins.it.grants]`")
-            .complains("may only read the bucket `settings`; to allow it, add `keyvalue = [{ bucket = \"settings\", mode = \"rw\" }]`");
+            .complains("may not open the bucket `settings`; to allow it, add `{ bucket = \"settings\", mode = \"rw\" }` to `keyvalue` under `[plugins.it.grants]`")
+            .complains("may only read the bucket `settings`; to allow it, set `mode = \"rw\"` for `bucket = \"settings\"` in `keyvalue` under `[plugins.it.grants]`");
     }
 
     fn workers_that_count_by_compare_and_swap_lose_no_count(place) {

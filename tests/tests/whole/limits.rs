@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jobhost_tests::{Workplace, guest, repository};
 use serde_json::Value;
 
-use crate::settings::quoted;
+use crate::settings::{one_guest, quoted};
 
 use End::{Fails, IsCut, NoteIsCut};
 
@@ -34,7 +34,7 @@ enum End {
     NoteIsCut(usize),
 }
 
-const FLOODERS: [Flooder; 15] = [
+const FLOODERS: [Flooder; 16] = [
     flooder("memory-eater", "eat-memory", "memory = \"8MiB\"", "{}", OUT_OF_MEMORY),
     flooder("memory-grower", "grow-slowly", "memory = \"4MiB\"", "{\"ms\":1}", OUT_OF_MEMORY),
     flooder("many-memories", "(memories)", "memory = \"2MiB\"", "{}", OUT_OF_MEMORY),
@@ -50,6 +50,13 @@ const FLOODERS: [Flooder; 15] = [
         Fails("limit", "the limit `host-call-bytes`"),
     ),
     flooder("holder", "hold-files", "handles = 50", "{\"path\":\"/in/file\"}", Fails("limit", "the limit `handles`")),
+    flooder(
+        "opener",
+        "hold-files",
+        "open-files = 50",
+        "{\"path\":\"/in/file\"}",
+        Fails("limit", "the limit `open-files`"),
+    ),
     flooder("pusher", "push-flood", "pushes = 20", PUSH, Fails("returned", "the limit is `pushes`")),
     flooder(
         "large-pusher",
@@ -196,6 +203,19 @@ on_both_stores! {
             check(place, flooder, &id, &run.stderr);
         }
     }
+}
+
+#[test]
+fn a_worker_makes_room_for_the_open_files_that_plugins_may_have() {
+    let place = Workplace::sqlite();
+    place.make_folder("in");
+    place.write("in/file", "{}");
+    let grants = "grants = { fs = [{ host = \"in\", guest = \"/in\", mode = \"ro\" }] }\nlimits = { open-files = 200 }";
+    one_guest(&place, "hold-files", "", grants);
+    let id = place.push("work", "X", "{\"path\":\"/in/file\"}");
+    place.jobhost(&["run"]).begins_with_open_files(100).run().success();
+    let failure = place.failure(&id);
+    assert!(failure["record"]["cause"]["message"].as_str().unwrap().contains("more than 200 files open"), "{failure}");
 }
 
 #[test]

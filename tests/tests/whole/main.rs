@@ -25,6 +25,7 @@ macro_rules! on_both_stores {
 
 mod bad_input;
 mod bench;
+mod canary;
 mod chaos;
 mod commands;
 mod compiling;
@@ -40,7 +41,9 @@ mod keyvalue;
 mod limits;
 mod listening;
 mod outages;
+mod pipeline;
 mod plugins;
+mod publishing;
 mod readme;
 mod replies;
 mod requests;
@@ -49,4 +52,6 @@ mod settings;
 mod stores;
 mod story;
 mod swapping;
+mod swaps_under_load;
+mod workers;
 mod yii2;

@@ -62,6 +62,24 @@ fn a_plugin_sends_requests_where_the_configuration_says_so() {
 }
 
 #[test]
+fn a_stream_that_breaks_tells_the_plugin_nothing_about_the_host() {
+    let place = Workplace::sqlite();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1000]);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").unwrap();
+    });
+    let grant = format!("grants = {{ http = [{{ url = \"http://{address}/\", private = true }}] }}");
+    one_guest(&place, "request", "", &grant);
+    let id = place.push("work", "X", &json!({"to": format!("http://{address}/"), "debug": "yes"}).to_string());
+    place.jobhost(&["run"]).env("RUST_BACKTRACE", "full").run().success();
+    let error = place.status(&id)["output"][0]["error"].as_str().unwrap().to_owned();
+    assert!(error.len() < 100 && error.contains("incomplete"), "{error}");
+}
+
+#[test]
 fn a_plugin_of_the_guest_crate_puts_a_file_with_a_token() {
     let (place, address) = (Workplace::sqlite(), server());
     let file = repository().join("plugins/target/wasm32-wasip2/release/examples/send.wasm");

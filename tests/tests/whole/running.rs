@@ -184,7 +184,7 @@ on_both_stores! {
         one_guest(place, "push-follow-up", "", "[queues.next]");
         place.push("work", "X", "{\"queue\":\"next\",\"payload\":\"{}\"}");
         let run = place.run("work");
-        let line = "set `grants = { queues = [\"next\"] }` under `[plugins.it]`";
+        let line = "set `queues = [\"next\"]` under `[plugins.it.grants]`";
         run.complains(line);
         assert_eq!(place.counts("next"), [0; 5]);
         let failure = place.failure("work/1").to_string();

@@ -3,32 +3,15 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use jobhost_tests::{Worker, Workplace, guest, plugin};
+use jobhost_tests::{Worker, Workplace, guest, plugin, replace, version};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// How long a swap may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The guest's component with a section that nothing reads: a version of its own that behaves alike.
-fn version(behaviour: &str, number: u32) -> Vec<u8> {
-    let mut component = fs::read(guest(behaviour)).unwrap();
-    let name = format!("v{number:08}");
-    // A custom section: its id, its size, the size of its name, its name, and no content.
-    component.extend([0, u8::try_from(name.len() + 1).unwrap(), u8::try_from(name.len()).unwrap()]);
-    component.extend(name.bytes());
-    component
-}
-
-/// Writes a file as a deploy does: whole, under another name, then in its place.
-fn replace(path: &Path, content: &[u8]) {
-    let new = path.with_extension("new");
-    fs::write(&new, content).unwrap();
-    fs::rename(new, path).unwrap();
-}
 
 /// A queue `work` whose jobs are handled by `it.wasm`, which is returned and may be replaced.
 fn replaceable(place: &Workplace, behaviour: &str) -> PathBuf {
@@ -211,5 +194,56 @@ fn what_a_running_worker_cannot_change_is_named_on_sighup() {
         reason.contains("concurrency") && reason.contains("shutdown-grace") && reason.contains("restart"),
         "{reason}"
     );
+    worker.stop();
+}
+
+#[test]
+fn sighup_compiles_nothing_that_has_not_changed_even_without_a_cache() {
+    let place = Workplace::sqlite();
+    place.write("it.wasm", version("read-file", 0));
+    place.make_folder("one");
+    place.make_folder("two");
+    place.write("two/file", "\"text\"");
+    let configure = |folder: &str, output: &str| {
+        place.configure(&format!(
+            "cache = 'off'\n[queues.work]\n[plugins.it]\npath = 'it.wasm'\njobs = ['*']\nlimits = {{ output = '{output}' }}\n\
+             grants = {{ fs = [{{ host = '{folder}', guest = '/folder', mode = 'ro' }}] }}\n"
+        ));
+    };
+    configure("one", "1MiB");
+    let mut worker = place.jobhost(&["listen", "--json"]).env("RUST_LOG", "jobhost_runtime=info").start();
+    worker.wait_for("worker-started");
+    let payload = r#"{"path":"/folder/file"}"#;
+    let absent = place.push("work", "X", payload);
+    worker.wait_for_job("failed", &absent);
+    // The folder is another, and so is a limit.
+    configure("two", "2MiB");
+    worker.signal(Signal::SIGHUP);
+    worker.wait_for("reloaded");
+    let there = place.push("work", "X", payload);
+    worker.wait_for_job("done", &there);
+    // Counting fuel takes other code.
+    let before = fs::read_to_string(place.path("jobhost.toml")).unwrap();
+    place.configure_with(&before.replace("limits = { ", "limits = { fuel = 1000000000, "));
+    worker.signal(Signal::SIGHUP);
+    worker.wait_for("reloaded");
+    let counted = place.push("work", "X", payload);
+    worker.wait_for_job("done", &counted);
+    let told = worker.stop();
+    assert_eq!(told.stderr.matches(" compiled ").count(), 2, "{told}");
+}
+
+#[test]
+fn a_sighup_while_the_worker_starts_is_not_forgotten() {
+    let mut place = Workplace::durable_redis();
+    replaceable(&place, "echo");
+    place.server_mut().kill();
+    let mut worker = place.jobhost(&["listen", "--json"]).start();
+    worker.wait_for_complaint("waiting for it");
+    place.configure("[queues.work]\n[queues.more]\n[plugins.it]\npath = 'it.wasm'\njobs = [\"*\"]\n");
+    worker.signal(Signal::SIGHUP);
+    place.server_mut().restart();
+    let reloaded = worker.wait_for("reloaded");
+    assert_eq!(reloaded["queues"], serde_json::json!(["work", "more"]));
     worker.stop();
 }

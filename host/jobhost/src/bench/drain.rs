@@ -14,7 +14,7 @@ use crate::worker::run::Until;
 
 /// What the worker did.
 #[derive(Default)]
-struct Tally {
+struct Ear {
     done: AtomicU32,
     /// The first start of a job, and the last settlement.
     span: Mutex<(Option<Instant>, Option<Instant>)>,
@@ -22,7 +22,7 @@ struct Tally {
     failure: Mutex<Option<String>>,
 }
 
-impl Listener for Tally {
+impl Listener for Ear {
     fn hear(&self, event: &Event) {
         match event {
             Event::Started(_) => {
@@ -48,17 +48,17 @@ pub(super) async fn by_a_worker(scene: &Scene, pooled: &mut Option<bool>) -> Res
     backlog(scene, &channel).await?;
     let rig = Rig::load(scene, None).await?;
     *pooled = Some(rig.pooled());
-    let tally = Arc::<Tally>::default();
-    let worker = rig.worker(store, &channel, tally.clone())?;
+    let ear = Arc::<Ear>::default();
+    let worker = rig.worker(store, &channel, ear.clone())?;
     let (anew, cpu) = (gauge::forget_peak_memory(), Cpu::of(&**store).await?);
     worker.run(Until::Empty, scene.stop.clone()).await?;
     scene.goes_on()?;
     let costs = cpu.since(&**store, jobs).await?;
-    if let Some(why) = tally.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    if let Some(why) = ear.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(BenchError::NotSo(format!("the plugin must succeed to be measured; it failed: {why}")));
     }
-    let done = tally.done.load(Ordering::Relaxed);
-    let (Some(first), Some(last)) = *tally.span.lock().unwrap_or_else(PoisonError::into_inner) else {
+    let done = ear.done.load(Ordering::Relaxed);
+    let (Some(first), Some(last)) = *ear.span.lock().unwrap_or_else(PoisonError::into_inner) else {
         return Err(BenchError::NotSo("the worker found no job: did somebody else take them?".to_owned()));
     };
     if done != jobs {

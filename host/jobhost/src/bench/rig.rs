@@ -16,6 +16,7 @@ use crate::push::Pusher;
 use crate::registry::{Registry, settings_of};
 use crate::worker::events::{Events, Listener};
 use crate::worker::run::{Served, Worker};
+use crate::worker::tally::Tally;
 
 /// The component that does nothing.
 const NO_OP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/no-op.wasm"));
@@ -67,15 +68,18 @@ impl Rig {
         config.queues[0].channel = channel.clone();
         let registry = Registry::of(&config, vec![self.plugin.clone()]).map_err(HostError::from)?;
         let registry = Arc::new(ArcSwap::from_pointee(registry));
+        let tally = Arc::new(Tally::new(Arc::clone(&registry)));
         Ok(Worker {
             store: Arc::clone(store),
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
-            events: Events::to(vec![listener]),
+            events: Events::to(vec![listener, tally.clone()]),
             queues: Served::All,
             concurrency: config.concurrency,
             grace: config.shutdown_grace,
             identity: identity(),
+            tally,
+            swap: None,
         })
     }
 

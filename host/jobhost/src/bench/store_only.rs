@@ -54,7 +54,7 @@ async fn reserve(
             permits.push(permit);
         }
         let limit = u32::try_from(permits.len()).unwrap_or(1);
-        let options = ReserveOptions { limit, suspects: true, worker: identity() };
+        let options = ReserveOptions { limit, suspects: true, worker: identity().to_string() };
         let jobs = store.reserve(channel, Token::random(), &options).await?.jobs;
         if jobs.is_empty() {
             return Err(BenchError::NotSo(format!(

@@ -11,7 +11,10 @@ use serde_json::{Map, Value, json};
 use super::args::{ConfigCommand, GlobalArgs};
 use super::output::{Output, Paint, harmless_line};
 use super::{open_to_look, request};
-use crate::config::{Config, Jobs, LIMITS, PluginConfig, QueueConfig, Request, load, show_duration, show_size};
+use crate::config::{
+    Config, Jobs, LIMITS, PluginConfig, QueueConfig, Request, SwapConfig, UpgradeGrants, load, show_duration,
+    show_factor, show_share, show_size,
+};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn run(global: &GlobalArgs, command: ConfigCommand, output: Output) -> Result<Exit, CliError> {
@@ -85,6 +88,14 @@ fn document(config: &Config, warnings: &[String]) -> Value {
                 "config": names(grants.config.iter().flat_map(|values| values.keys())),
                 "secrets": names(grants.secrets.iter().map(|grant| &grant.name)),
                 "buckets": names(grants.keyvalue.iter().map(|grant| &grant.bucket)),
+                "swap": json!({
+                    "canary": plugin.swap.canary.map(|terms| json!({
+                        "share": f64::from(terms.share) / 1e6,
+                        "for_ms": terms.length,
+                        "max_failures": f64::from(terms.factor) / 1e3,
+                    })),
+                    "grants_frozen": plugin.swap.grants == UpgradeGrants::Frozen,
+                }),
             })
         })
         .collect();
@@ -175,12 +186,27 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         let most = format!("at most {} keys, {}", grant.keys, show_size(grant.bytes));
         ("bucket", format!("{} as {}, {mode}, {most}", grant.bucket, harmless_line(&grant.guest)))
     }));
+    lines.push(("new versions", swap_line(plugin.swap)));
     lines.push(("clock", clock_line(grants.clock)));
     if let Random::Seeded(seed) = grants.random {
         lines.push(("random", format!("seeded with {seed}: the same numbers in every call")));
     }
     lines.extend(LIMITS.iter().map(|limit| (limit.key, limit.shown(&plugin.limits))));
     lines
+}
+
+/// Empty where they are in force at once, whatever they ask for.
+fn swap_line(swap: SwapConfig) -> String {
+    let canary = swap.canary.map(|terms| {
+        format!(
+            "{} of the jobs for {}, then all if they fail at most {} as often",
+            show_share(terms.share),
+            show_duration(Duration::from_millis(terms.length)),
+            show_factor(terms.factor)
+        )
+    });
+    let frozen = (swap.grants == UpgradeGrants::Frozen).then(|| "refused if they ask for more grants".to_owned());
+    [canary, frozen].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Names alone: a value may be a password, whatever the operator called it.

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::output::{Output, Paint, harmless, harmless_line, human_duration, local_time};
 use super::printing::{self, Lines, Printed};
 use crate::exit::CliError;
-use crate::worker::events::{Event, Listener, Subject};
+use crate::swap::{More, told};
+use crate::worker::events::{Event, Listener, Subject, TrialState};
 
 /// Prints events. What cannot be printed, the pipe being closed or its reader
 /// far behind, is dropped: jobs neither end nor wait because nobody reads along.
@@ -59,11 +60,22 @@ impl Console {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
                 self.worker(&format!("Jobs of a dead worker wait again in {queue}: {}", ids.join(", ")))
             }
-            Event::Swapped { plugin, from, to } => {
-                self.worker(&format!("Plugin {plugin} is replaced: {} after {}", short(to), short(from)))
+            Event::Swapped { plugin, from, to, more } => {
+                self.worker(&format!("Plugin {plugin} is replaced: {} after {}{}", short(to), short(from), asks(more)))
             }
+            Event::Trial(trial) => self.worker(&format!(
+                "Plugin {}, trial of {} {}: {}{}",
+                trial.plugin,
+                short(&trial.to),
+                state(trial.state).replace('-', " "),
+                harmless_line(&trial.reason),
+                asks(&trial.more)
+            )),
             Event::SwapRefused { plugin, stays, reason } => {
                 self.worker(&format!("Plugin {plugin} stays at {}: {}", short(stays), harmless_line(reason)))
+            }
+            Event::FileRestored { plugin, digest } => {
+                self.worker(&format!("Plugin {plugin}: its file is again that of {}", short(digest)))
             }
             Event::Reloaded { queues } => {
                 self.worker(&format!("The configuration is read again; queues: {}", queues.join(", ")))
@@ -145,11 +157,26 @@ fn document(event: &Event, pid: u32) -> Value {
             let ids: Vec<_> = ids.iter().map(|id| format!("{queue}/{id}")).collect();
             json!({"event": "reclaimed", "queue": queue, "ids": ids})
         }
-        Event::Swapped { plugin, from, to } => {
-            json!({"event": "plugin-swapped", "plugin": plugin, "from": from, "to": to})
+        Event::Swapped { plugin, from, to, more } => {
+            json!({"event": "plugin-swapped", "plugin": plugin, "from": from, "to": to, "asks_for_more": more})
         }
+        Event::Trial(trial) => json!({
+            "event": "plugin-trial",
+            "plugin": trial.plugin,
+            "state": state(trial.state),
+            "from": trial.from,
+            "to": trial.to,
+            "in_force": trial.in_force,
+            "share": f64::from(trial.share) / 1e6,
+            "counts": trial.counts,
+            "reason": trial.reason,
+            "asks_for_more": trial.more,
+        }),
         Event::SwapRefused { plugin, stays, reason } => {
             json!({"event": "plugin-refused", "plugin": plugin, "stays": stays, "reason": reason})
+        }
+        Event::FileRestored { plugin, digest } => {
+            json!({"event": "plugin-restored", "plugin": plugin, "digest": digest})
         }
         Event::Reloaded { queues } => json!({"event": "reloaded", "queues": queues}),
         Event::ReloadRefused { reason } => json!({"event": "reload-refused", "reason": reason}),
@@ -161,8 +188,24 @@ fn document(event: &Event, pid: u32) -> Value {
     object
 }
 
+fn state(state: TrialState) -> &'static str {
+    match state {
+        TrialState::Begun => "begun",
+        TrialState::Extended => "extended",
+        TrialState::Held => "held",
+        TrialState::Promoted => "promoted",
+        TrialState::RolledBack => "rolled-back",
+        TrialState::Ended => "ended",
+    }
+}
+
+/// What a version asks for that the one before did not.
+fn asks(more: &[More]) -> String {
+    if more.is_empty() { String::new() } else { format!("; {}", harmless_line(&told(more))) }
+}
+
 /// So much of a digest as tells versions apart for people.
-fn short(digest: &str) -> &str {
+pub(super) fn short(digest: &str) -> &str {
     digest.get(..19).unwrap_or(digest)
 }
 

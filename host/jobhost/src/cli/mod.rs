@@ -23,6 +23,8 @@ mod push;
 mod remove;
 pub mod run;
 mod status;
+mod table;
+mod workers;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -94,6 +96,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Failed { command } => failed::run(&global, command, output).await,
         Command::Remove(args) => remove::run(&global, &args, output).await,
         Command::Clear(args) => clear::run(&global, &args, output).await,
+        Command::Workers => workers::run(&global, output).await,
         Command::Config { command } => config::run(&global, command, output).await,
         Command::Plugin { command } => plugin::run(&global, command, output).await,
         Command::Bench(args) => bench::run(&global, args, output).await,

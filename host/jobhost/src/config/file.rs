@@ -11,7 +11,8 @@ use super::grants::read_grants;
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
-use super::{Backoff, CacheFolder, Compile, Jobs, OnFailure, PluginConfig, QueueConfig, Unknown};
+use super::swap::read_swap;
+use super::{Backoff, CacheFolder, Compile, Jobs, OnFailure, PluginConfig, QueueConfig, SwapConfig, Unknown};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -137,6 +138,7 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
         grants: Grants::default(),
         on_failure: OnFailure::Open,
         timeout: SECOND,
+        swap: SwapConfig::default(),
         place,
     }
 }
@@ -258,6 +260,9 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     let range = Duration::from_millis(1)..=Duration::from_mins(1);
     if let Some(timeout) = section.read("timeout", duration(range, "1s")) {
         config.timeout = timeout;
+    }
+    if let Some(swap) = section.section("swap", "{ canary = \"5%\", for = \"10m\" }") {
+        config.swap = read_swap(swap);
     }
     let mut plugin = FilePlugin {
         config,

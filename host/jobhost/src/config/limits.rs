@@ -73,7 +73,7 @@ macro_rules! limit {
 }
 
 /// Every limit.
-pub const LIMITS: [LimitKey; 23] = [
+pub const LIMITS: [LimitKey; 24] = [
     limit!("memory", Bytes, MIB, 4 * GIB, memory),
     limit!("fuel", CountOrNone, 0, u64::MAX, fuel),
     limit!("stack", Bytes, 64 * KIB, 16 * MIB, stack),
@@ -82,6 +82,7 @@ pub const LIMITS: [LimitKey; 23] = [
     limit!("memories", Count, 1, 1_000, memories),
     limit!("instances", Count, 1, 10_000, instances),
     limit!("handles", Count, 1, 1_000_000, handles),
+    limit!("open-files", Count, 1, 100_000, open_files),
     limit!("host-call-bytes", Bytes, 64 * KIB, GIB, host_call_bytes),
     limit!("output", Bytes, 0, 16 * MIB, output_bytes),
     limit!("stdio", Bytes, 0, MIB, stdio_bytes),

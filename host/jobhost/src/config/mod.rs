@@ -11,11 +11,12 @@ mod limits;
 mod load;
 mod problem;
 mod section;
+mod swap;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobhost_queue::{Channel, Retain};
+use jobhost_queue::{Channel, Retain, Terms};
 use jobhost_runtime::{Grants, Limits, Pin};
 
 pub use check::check_exports;
@@ -24,6 +25,7 @@ pub use file::is_name;
 pub use limits::{LIMITS, LimitKey, Unit};
 pub use load::{Request, load, load_without_file};
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
+pub use swap::{show_factor, show_share};
 
 /// The file that is read where no other is named.
 pub const DEFAULT_FILE: &str = "jobhost.toml";
@@ -158,6 +160,8 @@ pub struct PluginConfig {
     pub on_failure: OnFailure,
     /// The time that hooks, get-ttr and can-retry have.
     pub timeout: Duration,
+    /// How its new versions come in force.
+    pub swap: SwapConfig,
     /// Where it is defined.
     pub place: Place,
 }
@@ -178,6 +182,25 @@ pub enum OnFailure {
     Open,
     /// The push is rejected, the attempt has failed, the job is not retried.
     Closed,
+}
+
+/// How new versions of a plugin come in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwapConfig {
+    /// By what they go on trial first; `None`: they are in force at once.
+    pub canary: Option<Terms>,
+    /// Whether they may ask for more than the version before.
+    pub grants: UpgradeGrants,
+}
+
+/// Whether a new version may ask for more than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpgradeGrants {
+    /// It may, and that is told.
+    #[default]
+    Any,
+    /// It is refused.
+    Frozen,
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Random, Se
 
 use super::*;
 
+mod wrong;
+
 /// Everything that can be written.
 const FULL: &str = r#"
 store = "redis://127.0.0.1:6379/0"
@@ -35,7 +37,7 @@ path = "plugins/copy_asset.wasm"
 digest = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 signer = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 jobs = ['\common\jobs\CopyAssetJob']
-limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
+limits = { memory = "64MiB", fuel = 7, table-elements = 8, instances = 9, handles = 10, open-files = 24, host-call-bytes = "1MiB", output = "2MiB", stdio = "1KiB", pushes = 11, stack = "1MiB", tables = 12, memories = 13, log-lines = 14, log-bytes = "15B", note-bytes = "16B", push-bytes = "17KiB", component-bytes = "18MiB", bucket-keys = 19, bucket-value = "3MiB", http-requests = 20, http-at-once = 21, http-sent = "22KiB", http-received = "23KiB" }
 [plugins.copy_asset.grants]
 fs = [{ host = "storage", guest = "/storage", mode = "ro" }, { host = "assets", guest = "/assets", mode = "rw" }]
 queues = ["upload-asset"]
@@ -50,6 +52,7 @@ random = { seed = 0xff }
 path = "plugins/copy_asset_events.wasm"
 on-failure = "closed"
 timeout = "250ms"
+swap = { canary = "0.5%", for = "90s", max-failures = "1.5x", grants = "frozen" }
 grants = { queues = ["upload-asset"], clock = { offset = "-90m" } }
 "#;
 
@@ -126,6 +129,7 @@ fn every_key_of_a_plugin_is_read() {
             table_elements: 8,
             instances: 9,
             handles: 10,
+            open_files: 24,
             host_call_bytes: 1 << 20,
             output_bytes: 2 << 20,
             stdio_bytes: 1 << 10,
@@ -228,167 +232,6 @@ fn a_stores_relative_path_counts_from_the_file() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_with_their_places() {
-    expect(
-        r#"
-store = "rediss:/x"
-concurrency = 0
-shutdwn-grace = "1s"
-[queues.a]
-ttr = 600
-attempts = "many"
-unknown = "keep"
-[queues.b]
-ttr = "soon"
-backoff = { initial = "2h", max = "1h", factor = 0.5 }
-retain = "1d"
-[plugins.p]
-jobs = "x"
-digest = "sha256:12"
-signer = "RWQ"
-limits = { memory = "1KiB", memry = "2MiB", fuel = -1 }
-on-failure = "close"
-"#,
-        &[
-            "2:9: store: `rediss:/x` is not the address",
-            "3:15: concurrency: expected a whole number from 1 to 1024, found the number 0",
-            "4:1: unknown key `shutdwn-grace`; did you mean `shutdown-grace`?",
-            "6:7: queues.a.ttr: expected a duration such as \"10m\", found the number 600; write \"600s\"",
-            "7:12: queues.a.attempts: expected a whole number from 1, found the text \"many\"",
-            "8:11: queues.a.unknown: expected \"fail\" or \"release\", found the text \"keep\"",
-            "10:7: queues.b.ttr: `soon` is not a duration",
-            "11:35: queues.b.backoff: `max` is shorter than `initial`",
-            "11:50: queues.b.backoff.factor: expected a number from 1 to 1000, found the number 0.5",
-            "12:10: queues.b.retain: expected a table such as { done = \"24h\"",
-            "13:10: plugins.p: `path` is missing",
-            "14:8: plugins.p.jobs: expected a list of texts such as ['common\\jobs\\CopyAssetJob'], found the text \"x\"",
-            "15:10: plugins.p.digest: expected sha256: and 64 hexadecimal digits",
-            "16:10: plugins.p.signer: \"RWQ\" is not a minisign public key; give the second line",
-            "17:21: plugins.p.limits.memory: \"1KiB\" is out of range; it goes from 1MiB to 4GiB",
-            "17:29: unknown key `plugins.p.limits.memry`; did you mean `memory`?",
-            "17:52: plugins.p.limits.fuel: expected a whole number from 0, found the number -1",
-            "18:14: plugins.p.on-failure: expected \"open\" or \"closed\", found the text \"close\"",
-        ],
-    );
-}
-
-#[test]
-fn parts_that_do_not_fit_each_other_are_told() {
-    expect(
-        r#"
-[queues.a]
-channel = "x"
-hooks = ["q", "p", "p"]
-[queues.b]
-channel = "x"
-[queues.c]
-channel = "x.y"
-[plugins.p]
-path = "plugins/copy_asset.wasm"
-jobs = ['app\A']
-grants = { queues = ["aa", "b"] }
-[plugins.r]
-path = "plugins/copy_asset.wasm"
-jobs = ['\app\A', 'app\B']
-[plugins.s]
-path = "plugins/copy_asset.wasm"
-jobs = ["*"]
-[plugins.t]
-path = "plugins/copy_asset.wasm"
-jobs = ["*"]
-"#,
-        &[
-            "4:10: queues.a.hooks: there is no plugin `q`; define [plugins.q]; did you mean `p`?",
-            "4:20: queues.a.hooks: `p` stands here twice",
-            "6:11: queues.b: channel `x` is also that of queue `a`",
-            "8:11: queues.c: channels `x` and `x.y` (of `c` and `a`) overlap",
-            "8:11: queues.c: channels `x` and `x.y` (of `c` and `b`) overlap",
-            "12:22: plugins.p.grants.queues: there is no queue `aa`; define [queues.aa]; did you mean `a`?",
-            "15:9: plugins.r.jobs: job `app\\A` is already handled by plugin `p`",
-            "21:9: plugins.t.jobs: `s` already handles every job",
-        ],
-    );
-}
-
-#[test]
-fn files_and_folders_that_are_not_there_are_told_where_jobs_are_run() {
-    let text = r#"
-[plugins.p]
-path = "plugins/none.wasm"
-[plugins.p.grants]
-fs = [{ host = "none", guest = "/none", mode = "ro" }, { host = "storage", guest = "../x", mode = "rw" }, { host = "x" }]
-"#;
-    expect(
-        text,
-        &[
-            "3:8: plugins.p.path: there is no plugin at",
-            "5:16: plugins.p.grants.fs: folder",
-            "5:84: plugins.p.grants.fs[1].guest: expected an absolute path without `..`",
-            "5:107: plugins.p.grants.fs[2]: `guest` is missing",
-            "5:107: plugins.p.grants.fs[2]: `mode` is missing",
-        ],
-    );
-    let folder = folder("[plugins.p]\npath = \"none.wasm\"\n");
-    let look = Request { check_paths: false, ..request(folder.path()) };
-    assert!(load(&look).is_ok());
-}
-
-#[test]
-fn values_that_cannot_be_granted_are_told_and_secrets_are_not_shown() {
-    let text = r#"
-[plugins.p]
-path = "plugins/copy_asset.wasm"
-[plugins.p.grants]
-env = { A = 1, B = { enw = "HOME" }, C = { env = "JOBHOST_NOT_SET" } }
-config = { a = { env = "HOME" } }
-secrets = { A = "hush-hush", B = { env = "JOBHOST_NOT_SET" }, C = { file = "plugins" }, D = { value = "hush-hush" } }
-clock = { fixed = 2026-11-22T17:00:00, offset = "1h" }
-random = { sead = 7 }
-keyvalue = [{ bucket = "a.b", mode = "rw" }, { bucket = "a", mode = "w" }, { bucket = "a", mode = "ro" }, { bucket = "a", mode = "ro" }, { guest = "z" }]
-"#;
-    expect(
-        text,
-        &[
-            "5:13: plugins.p.grants.env.A: expected a text, or { env = \"LANG\" }",
-            "5:20: plugins.p.grants.env.B: expected a text, or { env = \"LANG\" }",
-            "5:38: plugins.p.grants.env.C: the environment variable `JOBHOST_NOT_SET` of the host is not set",
-            "6:16: plugins.p.grants.config.a: expected a text such as",
-            "7:17: plugins.p.grants.secrets.A: a secret is not written here, only where it is: { env =",
-            "7:30: plugins.p.grants.secrets.B: the environment variable `JOBHOST_NOT_SET` of the host is not set",
-            "7:63: plugins.p.grants.secrets.C: ",
-            "7:93: plugins.p.grants.secrets.D: a secret is not written here",
-            "8:19: plugins.p.grants.clock.fixed: expected a time since 1970 with its zone",
-            "8:40: plugins.p.grants.clock: a clock is either `fixed` or has an `offset`",
-            "9:12: unknown key `plugins.p.grants.random.sead`; did you mean `seed`?",
-            "10:24: plugins.p.grants.keyvalue[0].bucket: `a.b` cannot be a bucket",
-            "10:69: plugins.p.grants.keyvalue[1].mode: expected \"ro\" or \"rw\"",
-            "10:107: plugins.p.grants.keyvalue[3]: two buckets are to be `a`",
-            "10:138: plugins.p.grants.keyvalue[4]: `bucket` is missing",
-            "10:138: plugins.p.grants.keyvalue[4]: `mode` is missing",
-        ],
-    );
-    assert!(problems(text).iter().all(|problem| !problem.contains("hush")), "{:?}", problems(text));
-}
-
-#[test]
-fn broken_toml_is_told_with_its_place_and_nothing_else() {
-    let found = problems("concurrency = 16\nstore = \n[queues.a\n");
-    assert!(found.len() >= 2, "{found:?}");
-    assert!(found[0].starts_with("2:"), "{found:?}");
-    assert!(found.iter().all(|problem| problem.contains("not TOML")), "{found:?}");
-    expect("concurrency = 1\nconcurrency = 2\n", &["2:1: not TOML: duplicate key"]);
-}
-
-#[test]
-fn names_that_could_not_be_told_apart_from_ids_are_refused() {
-    expect("[queues.\"a/b\"]\n", &["1:9: queues.a/b: `a/b` cannot be a name"]);
-    expect(
-        "[queues.\"ä\"]\nchannel = \"a*\"",
-        &["1:9: queues.ä: `ä` cannot be a name", "2:11: queues.ä.channel: channel `a*` has the character '*'"],
-    );
-}
-
-#[test]
 fn a_plugin_of_the_command_line_alone_handles_every_job() {
     let folder = folder("");
     let file = folder.path().join("plugins/copy_asset.wasm");
@@ -428,28 +271,4 @@ fn the_command_line_wins_over_the_file() {
     let wrong = Request { store: Some("http://x".into()), ..request };
     let shown = load(&wrong).unwrap_err().to_string();
     assert!(shown.starts_with("--store or $JOBHOST_STORE: `http://x`"), "{shown}");
-}
-
-#[test]
-fn a_file_that_is_named_must_be_there_and_be_text() {
-    let folder = folder("");
-    let named = |path: &Path| Request { config: Some(path.to_owned()), ..Request::default() };
-    let shown = load(&named(&folder.path().join("none.toml"))).unwrap_err().to_string();
-    assert!(shown.contains("none.toml: the configuration cannot be read"), "{shown}");
-    let binary = folder.path().join("binary.toml");
-    fs::write(&binary, b"a = \"\xff\"").unwrap();
-    let shown = load(&named(&binary)).unwrap_err().to_string();
-    assert!(shown.contains("not UTF-8 text, first at byte 5"), "{shown}");
-}
-
-#[test]
-fn closed_on_a_hook_that_comes_too_late_is_a_problem() {
-    let folder = folder(FULL);
-    let config = load(&request(folder.path())).unwrap();
-    let events = config.plugin("copy_asset_events").unwrap();
-    let problem = check_exports(events, &["after-exec"]).unwrap();
-    assert_eq!(problem.place.line, Some(37));
-    assert!(problem.message.contains("on-failure"), "{problem}");
-    assert_eq!(check_exports(events, &["after-exec", "after-error"]), None);
-    assert_eq!(check_exports(config.plugin("copy_asset").unwrap(), &["after-exec"]), None);
 }

@@ -18,6 +18,8 @@ pub(super) struct Seen {
     settled: Option<Stamp>,
     /// A state that could not be used when it was first seen.
     doubted: Option<Stamp>,
+    /// Whether the last state that was dealt with was refused.
+    refused: bool,
 }
 
 impl Seen {
@@ -26,10 +28,11 @@ impl Seen {
         self.settled == Some(stamp)
     }
 
-    /// The state is in force.
-    pub(super) fn is_settled(&mut self, stamp: Stamp) {
+    /// The state is in force. Returns whether the one before was refused.
+    pub(super) fn is_settled(&mut self, stamp: Stamp) -> bool {
         self.settled = Some(stamp);
         self.doubted = None;
+        std::mem::take(&mut self.refused)
     }
 
     /// The state cannot be used. Whether it is to be refused: the first time it may be half-written.
@@ -37,6 +40,7 @@ impl Seen {
         let again = self.doubted == Some(stamp);
         if again {
             self.settled = Some(stamp);
+            self.refused = true;
         }
         self.doubted = Some(stamp);
         again
@@ -77,7 +81,8 @@ mod tests {
         assert!(seen.is_doubted(half));
         assert!(seen.has_settled(half));
         assert!(!seen.has_settled(whole));
-        seen.is_settled(whole);
+        assert!(seen.is_settled(whole), "the state before was refused");
+        assert!(!seen.is_settled(whole));
         assert!(!seen.is_doubted(half), "it has come back, perhaps for a moment only");
     }
 

@@ -3,22 +3,31 @@
 //! force, in one step. An attempt keeps the registry it began with, so a version
 //! goes when the last attempt that pinned it ends.
 
+mod attend;
+mod candidates;
 mod files;
+mod rule;
+mod upgrade;
+mod verdicts;
 mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use jobhost_runtime::Engine;
+use jobhost_queue::Store;
+use jobhost_runtime::{Engine, Plugin};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, load};
-use crate::registry::{Registry, load_one};
+use crate::canary::Canary;
+use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, UpgradeGrants, load};
+use crate::registry::{Found, Registry, load_one, relink, stays};
 use crate::worker::events::{Event, Events};
 use crate::worker::run::Served;
+use candidates::Candidates;
 use files::{Seen, stamp};
+pub use upgrade::{More, told};
 use watch::Watch;
 
 /// Puts new versions and configurations in force.
@@ -33,7 +42,9 @@ pub struct Swap {
     pub engine: Engine,
     /// What is replaced.
     pub registry: Arc<ArcSwap<Registry>>,
-    /// Hears of every swap and refusal.
+    /// Where the attempts of trials are counted.
+    pub store: Arc<dyn Store>,
+    /// Hears of every swap, trial and refusal.
     pub events: Events,
 }
 
@@ -43,24 +54,48 @@ impl Swap {
     pub async fn run(mut self, mut reload: mpsc::Receiver<()>) {
         let mut seen = HashMap::new();
         let mut watch = Watch::of(&self.config);
+        let mut candidates = Candidates::new(Arc::clone(&self.store));
+        self.ask_about_what_is_in_force(&mut candidates);
         loop {
             // Before the first wait: a file may have changed while the plugins were loaded.
-            let doubts = self.look(&mut seen).await;
-            tokio::select! {
-                () = watch.changed(doubts) => {}
-                asked = reload.recv() => {
-                    if asked.is_none() {
-                        return;
+            let doubts = self.look(&mut seen, &mut candidates).await;
+            let asked = {
+                let changed = watch.changed(doubts);
+                tokio::pin!(changed);
+                loop {
+                    tokio::select! {
+                        () = &mut changed => break None,
+                        asked = reload.recv() => break Some(asked),
+                        (plugin, news) = candidates.news() => self.hear(&plugin, news, &mut candidates),
                     }
-                    self.reload().await;
+                }
+            };
+            match asked {
+                None => {}
+                Some(None) => return candidates.end().await,
+                Some(Some(())) => {
+                    if self.reload(&mut candidates).await {
+                        // What was refused may be allowed now.
+                        seen.clear();
+                    }
                     watch = Watch::of(&self.config);
                 }
             }
         }
     }
 
+    /// Whether what the worker began with is on trial, or was rolled back.
+    fn ask_about_what_is_in_force(&self, candidates: &mut Candidates) {
+        let registry = self.registry.load();
+        for plugin in self.config.plugins.iter().filter(|plugin| plugin.swap.canary.is_some()) {
+            if let Some(version) = registry.plugin(&plugin.name) {
+                candidates.add(version.clone(), version.digest(), None, Vec::new());
+            }
+        }
+    }
+
     /// Looks at each plugin's file; returns whether one must be looked at again soon.
-    async fn look(&mut self, seen: &mut HashMap<String, Seen>) -> bool {
+    async fn look(&self, seen: &mut HashMap<String, Seen>, candidates: &mut Candidates) -> bool {
         let mut doubts = false;
         for plugin in &self.config.plugins {
             let seen = seen.entry(plugin.name.clone()).or_default();
@@ -70,9 +105,15 @@ impl Swap {
             if seen.has_settled(stamp) {
                 continue;
             }
-            match self.swap(plugin).await {
-                Ok(()) => seen.is_settled(stamp),
-                Err(problem) if seen.is_doubted(stamp) => self.refuse(plugin, &problem),
+            match self.swap(plugin, candidates).await {
+                Ok(known) => {
+                    if seen.is_settled(stamp)
+                        && let Some(digest) = known
+                    {
+                        self.events.tell(&Event::FileRestored { plugin: plugin.name.clone(), digest });
+                    }
+                }
+                Err(problem) if seen.is_doubted(stamp) => self.refuse(&plugin.name, &problem),
                 // It may be half-written.
                 Err(_) => doubts = true,
             }
@@ -80,51 +121,110 @@ impl Swap {
         doubts
     }
 
-    /// Puts the version that the file holds in force, unless it is that already.
-    async fn swap(&self, plugin: &PluginConfig) -> Result<(), String> {
+    /// Puts the version that the file holds in force, or on trial, unless it is that already; then
+    /// returns its digest.
+    async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<Option<String>, String> {
+        let name = &plugin.name;
         let registry = self.registry.load_full();
-        let in_force = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
-        let loaded = load_one(&self.engine, plugin, Some(in_force.clone())).await.map_err(|problem| problem.message)?;
-        let Some(version) = loaded else { return Ok(()) };
-        let to = version.digest().to_owned();
-        let registry = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
-        self.registry.store(Arc::new(registry));
-        self.events.tell(&Event::Swapped { plugin: plugin.name.clone(), from: in_force, to });
-        Ok(())
+        let in_force = self.in_force(name);
+        let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
+        let known = known.into_iter().chain([in_force.clone()]).collect();
+        let version = match load_one(&self.engine, plugin, known).await.map_err(|problem| problem.message)? {
+            Found::New(version) => version,
+            Found::Known(digest) => {
+                let other = candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest);
+                if digest == in_force
+                    && other
+                    && let Some(candidate) = candidates.withdraw(name)
+                {
+                    self.forget(&candidate, "its file went back to the version in force");
+                }
+                return Ok(Some(digest));
+            }
+        };
+        let old = registry.plugin(name).map(Plugin::imports).unwrap_or_default();
+        let more = upgrade::more(old, version.imports(), version.grants());
+        if plugin.swap.grants == UpgradeGrants::Frozen && !more.is_empty() {
+            return Err(format!(
+                "it {}; `swap.grants` is \"frozen\": to accept it, write grants = \"any\" there and send SIGHUP",
+                told(&more)
+            ));
+        }
+        let changed = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
+        if let Some(candidate) = candidates.drop(name) {
+            self.leave(&candidate, "its file has changed again");
+        }
+        if plugin.swap.canary.is_some() {
+            candidates.add(version, &in_force, plugin.swap.canary, more);
+        } else {
+            self.registry.store(Arc::new(changed));
+            self.tell_of_swap(&version, in_force, more);
+        }
+        Ok(None)
     }
 
-    fn refuse(&self, plugin: &PluginConfig, reason: &str) {
-        let registry = self.registry.load();
-        let stays = registry.plugin(&plugin.name).map(|version| version.digest().to_owned()).unwrap_or_default();
-        tracing::error!(
-            plugin = plugin.name,
-            reason,
-            stays,
-            "the plugin's file cannot be used; the version in force stays"
-        );
-        self.events.tell(&Event::SwapRefused { plugin: plugin.name.clone(), stays, reason: reason.to_owned() });
+    fn tell_of_swap(&self, version: &Plugin, from: String, more: Vec<More>) {
+        let (plugin, to) = (version.name().to_owned(), version.digest().to_owned());
+        if !more.is_empty() {
+            tracing::warn!(plugin, version = to, "the new version {}", told(&more));
+        }
+        self.events.tell(&Event::Swapped { plugin, from, to, more });
     }
 
-    /// Reads the configuration and all plugins again, all or nothing.
-    async fn reload(&mut self) {
-        match self.reconfigured().await {
-            Ok((config, registry)) => {
+    fn refuse(&self, plugin: &str, reason: &str) {
+        let stays = self.in_force(plugin);
+        tracing::error!(plugin, reason, stays, "the plugin's file cannot be used; the version in force stays");
+        self.events.tell(&Event::SwapRefused { plugin: plugin.to_owned(), stays, reason: reason.to_owned() });
+    }
+
+    /// The digest of a plugin's version in force.
+    fn in_force(&self, plugin: &str) -> String {
+        self.registry.load().plugin(plugin).map(|version| version.digest().to_owned()).unwrap_or_default()
+    }
+
+    /// Reads the configuration and all plugins again, all or nothing; says whether it is in force.
+    async fn reload(&mut self, candidates: &mut Candidates) -> bool {
+        match self.reconfigured(candidates).await {
+            Ok((config, registry, versions)) => {
+                for name in candidates.plugins() {
+                    if !versions.contains_key(&name)
+                        && let Some(candidate) = candidates.drop(&name)
+                    {
+                        self.leave(&candidate, "the configuration no longer puts it on trial");
+                    }
+                }
+                for (name, version) in versions {
+                    if let Some(candidate) = candidates.get_mut(&name) {
+                        candidate.version = version;
+                    }
+                }
                 let names = config.queues.iter().map(|queue| queue.name.clone());
                 let queues = names.filter(|name| self.queues.includes(name)).collect();
                 self.config = config;
                 self.registry.store(Arc::new(registry));
                 self.events.tell(&Event::Reloaded { queues });
+                true
             }
             Err(error) => {
                 let reason = lines(&error.problems);
                 tracing::error!(reason, "the configuration was not put in force; nothing has changed");
                 self.events.tell(&Event::ReloadRefused { reason });
+                false
             }
         }
     }
 
-    async fn reconfigured(&self) -> Result<(Config, Registry), ConfigError> {
-        let config = load(&self.request)?;
+    /// The new configuration, what it puts in force, and the candidates with its settings.
+    async fn reconfigured(
+        &self,
+        candidates: &Candidates,
+    ) -> Result<(Config, Registry, HashMap<String, Plugin>), ConfigError> {
+        let request = self.request.clone();
+        // As with the plugins' files: a file system that hangs must not stop the threads that run jobs.
+        let config = match spawn_blocking(move || load(&request)).await {
+            Ok(loaded) => loaded?,
+            Err(panic) => return Err(ConfigError::one(Place::option("--config"), panic.to_string())),
+        };
         let mut problems = needs_a_restart(&self.config, &config);
         if let Served::Named(names) = &self.queues {
             problems.extend(names.iter().filter(|name| config.queue(name).is_none()).map(|name| Problem {
@@ -135,9 +235,35 @@ impl Swap {
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
-        let registry = self.registry.load_full();
-        let registry = registry.reconfigured(&self.config, &config, &self.engine).await;
-        registry.map(|registry| (config, registry)).map_err(|problems| ConfigError { problems })
+        let before = self.registry.load_full();
+        let registry = before.reconfigured(&self.config, &config, &self.engine).await;
+        let mut registry = registry.map_err(|problems| ConfigError { problems })?;
+        let mut versions = HashMap::new();
+        for plugin in config.plugins.iter().filter(|plugin| plugin.swap.canary.is_some()) {
+            let (Some(candidate), Some(old)) = (candidates.get(&plugin.name), self.config.plugin(&plugin.name)) else {
+                continue;
+            };
+            if !stays(old, plugin) {
+                continue;
+            }
+            let linked = match registry.plugin(&plugin.name) {
+                Some(version) if candidate.arrived => Ok(version.clone()),
+                _ => relink(&candidate.version, plugin).await,
+            };
+            let version = match (linked, before.canary(&plugin.name)) {
+                (Ok(version), _) => version,
+                (Err(problem), Some(_)) => return Err(ConfigError { problems: vec![problem] }),
+                // It handles nothing.
+                (Err(_), None) => continue,
+            };
+            if let Some(canary) = before.canary(&plugin.name) {
+                registry.with(&config, &version).map_err(|problems| ConfigError { problems })?;
+                let canary = Canary { version: version.clone(), ..Canary::clone(canary) };
+                registry = registry.with_canary(&plugin.name, Some(canary));
+            }
+            versions.insert(plugin.name.clone(), version);
+        }
+        Ok((config, registry, versions))
     }
 }
 

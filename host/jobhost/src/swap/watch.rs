@@ -1,12 +1,15 @@
 //! Tells when a plugin's file may have changed. Events of the system make it prompt; it does not rely on them, since
 //! some file systems have none, a link on the way to a file has its own folder, and a burst may drop some.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use jobhost_runtime::signature_path;
+use notify::event::ModifyKind;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -32,8 +35,7 @@ impl Watch {
     /// The folders of the files are watched and not the files, which are most often replaced by others.
     pub(super) fn of(config: &Config) -> Self {
         let bell = Arc::new(Notify::new());
-        let folders: BTreeSet<PathBuf> = config.plugins.iter().map(|plugin| folder(&plugin.path)).collect();
-        let watcher = watcher(&bell, &folders)
+        let watcher = watcher(&bell, config)
             .inspect_err(|error| {
                 tracing::info!(%error, every = ?EVERY, "plugin files are looked at in intervals: the system does not tell of their changes");
             })
@@ -64,16 +66,65 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-fn watcher(bell: &Arc<Notify>, folders: &BTreeSet<PathBuf>) -> notify::Result<RecommendedWatcher> {
+fn watcher(bell: &Arc<Notify>, config: &Config) -> notify::Result<RecommendedWatcher> {
     let ring = Arc::clone(bell);
+    let names: HashSet<OsString> = config.plugins.iter().flat_map(|plugin| names(&plugin.path)).collect();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // That somebody reads a file is no news; we do so ourselves.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
+        if !event.is_ok_and(|event| is_no_news(&event, &names)) {
             ring.notify_one();
         }
     })?;
+    let folders: BTreeSet<PathBuf> = config.plugins.iter().map(|plugin| folder(&plugin.path)).collect();
     for folder in folders {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
+}
+
+/// The names of a plugin's file and of its signature.
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    [path.to_owned(), signature_path(path)].into_iter().filter_map(|path| path.file_name().map(ToOwned::to_owned))
+}
+
+/// That somebody reads a file is none; we do so ourselves. Nor is what is written into another file that stays where it
+/// is, such as the database of the jobs. One that comes or goes may be a link on the way to a plugin.
+fn is_no_news(event: &notify::Event, names: &HashSet<OsString>) -> bool {
+    match event.kind {
+        EventKind::Access(_) => true,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            !event.need_rescan()
+                && event.paths.iter().all(|path| path.file_name().is_some_and(|name| !names.contains(name)))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, DataChange, Flag, MetadataKind, RenameMode};
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_and_what_is_written_into_other_files_is_no_news() {
+        let names: HashSet<_> = names(Path::new("plugins/x.wasm")).collect();
+        let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let metadata = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::Any));
+        for (kind, path, news) in [
+            (EventKind::Access(AccessKind::Any), "plugins/x.wasm", false),
+            (data, "plugins/x.wasm", true),
+            (metadata, "plugins/x.wasm.minisig", true),
+            (data, "plugins/jobs.db-wal", false),
+            (metadata, "plugins/jobs.db", false),
+            (renamed, "plugins/..data", true),
+            (EventKind::Create(CreateKind::Any), "plugins/..data", true),
+            (EventKind::Any, "plugins/jobs.db", true),
+        ] {
+            let event = notify::Event::new(kind).add_path(path.into());
+            assert_eq!(!is_no_news(&event, &names), news, "{event:?}");
+        }
+        let dropped = notify::Event::new(data).set_flag(Flag::Rescan);
+        assert!(!is_no_news(&dropped, &names), "the system has dropped events");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a worker does beside its attempts: settling, extending leases,
-//! sweeping, watching. A duty does not end by itself. One that has ended has
-//! panicked, and without it the worker would only look as if it worked. Those
-//! for a queue that is no longer served are ended.
+//! sweeping, watching, replacing plugins. A duty does not end by itself. One
+//! that has ended has panicked, and without it the worker would only look as
+//! if it worked. Those for a queue that is no longer served are ended.
 
 use std::any::Any;
 use std::collections::HashMap;

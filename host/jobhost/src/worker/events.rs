@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobhost_queue::{AttemptRecord, JobId};
+use jobhost_queue::{AttemptRecord, Counted, JobId};
+
+use crate::swap::More;
 
 /// The job an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +85,11 @@ pub enum Event {
         from: String,
         /// That of the new one.
         to: String,
+        /// What it asks for that the one before did not.
+        more: Vec<More>,
     },
+    /// A plugin's new version is on trial, or that goes on in another way, or is over.
+    Trial(Box<TrialEvent>),
     /// A plugin's file is gone or cannot be used; the version in force stays.
     SwapRefused {
         /// The plugin's configured name.
@@ -92,6 +98,13 @@ pub enum Event {
         stays: String,
         /// What is wrong with the file.
         reason: String,
+    },
+    /// A plugin's file that could not be used can be again, and holds the version in force.
+    FileRestored {
+        /// The plugin's configured name.
+        plugin: String,
+        /// The digest of that version.
+        digest: String,
     },
     /// The configuration was read again and is in force.
     Reloaded {
@@ -113,6 +126,46 @@ pub enum Event {
         /// How long it did not.
         after: Duration,
     },
+}
+
+/// What a trial of a plugin's new version has come to.
+#[derive(Clone, Debug)]
+pub struct TrialEvent {
+    /// The plugin's configured name.
+    pub plugin: String,
+    /// How the trial stands.
+    pub state: TrialState,
+    /// The digest of the version that is compared with the new one.
+    pub from: String,
+    /// That of the new one.
+    pub to: String,
+    /// That of the version which handles all jobs here, but for the new one's share while the trial goes on.
+    pub in_force: String,
+    /// The share of the jobs that the new one has in the trial, in millionths.
+    pub share: u32,
+    /// The attempts of all workers, as they were counted last.
+    pub counts: Counted,
+    /// For people.
+    pub reason: String,
+    /// What the new version asks for that the one in force does not; told when the trial begins.
+    pub more: Vec<More>,
+}
+
+/// How a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrialState {
+    /// The new version has its share of the jobs from now on.
+    Begun,
+    /// Its time is over, with too few attempts for a verdict.
+    Extended,
+    /// So is ten times its time.
+    Held,
+    /// The new version is in force.
+    Promoted,
+    /// It has failed too often, and is not tried again before the file changes.
+    RolledBack,
+    /// There is no verdict: the file or the configuration has changed.
+    Ended,
 }
 
 /// Hears every event, in order of each job's own. It must not block.

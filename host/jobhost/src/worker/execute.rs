@@ -14,11 +14,13 @@ use super::chance;
 use super::decide::{self, Decision, RetryPolicy};
 use super::events::Subject;
 use super::lease::Holding;
+use super::tally::{Running, Tally};
+use super::tried::Tried;
 use crate::cause;
 use crate::config::Unknown;
 use crate::hooks::{self, AfterError, AfterExec, BeforeExec};
 use crate::push::Pusher;
-use crate::registry::{QueueInForce, Registry};
+use crate::registry::{Hook, QueueInForce, Registry};
 
 /// How long a name that nobody handles here is left to other workers at a time.
 const RELEASED_FOR: Duration = Duration::from_secs(30);
@@ -34,6 +36,7 @@ pub(crate) struct AttemptScope {
     pub(crate) pusher: Arc<Pusher>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) holding: Arc<Holding>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// One attempt. It pins the registry it began with.
@@ -45,6 +48,12 @@ pub(crate) struct Attempt {
     job: Job,
     record: AttemptRecord,
     handler: Option<Plugin>,
+    /// Counts as running until the attempt is over.
+    running: Option<Running>,
+    /// The queue's, each in the version that this job meets.
+    hooks: Vec<Hook>,
+    /// How its versions did that are compared in a trial.
+    pub(super) tried: Tried,
     /// Pushes of before-exec hooks: they count if the job is done or skipped.
     asked: Vec<FollowUp>,
     /// Why a job was postponed.
@@ -78,7 +87,25 @@ impl Attempt {
             pushed_at: reserved.pushed_at,
             metadata: reserved.metadata.clone(),
         };
-        Self { scope, registry, queue, reserved, job, record, handler: None, asked: Vec::new(), reason: String::new() }
+        let version = |hook: &Hook| {
+            let plugin = registry.version_for(&hook.plugin, &reserved.lease.channel, reserved.lease.id);
+            Hook { plugin, ..hook.clone() }
+        };
+        let hooks = queue.hooks.iter().map(version).collect();
+        Self {
+            scope,
+            registry,
+            queue,
+            reserved,
+            job,
+            record,
+            handler: None,
+            running: None,
+            hooks,
+            tried: Tried::default(),
+            asked: Vec::new(),
+            reason: String::new(),
+        }
     }
 
     /// Runs the job and says what is to be settled. `started` is told when it
@@ -92,11 +119,14 @@ impl Attempt {
         if self.reserved.crashes >= self.queue.config.max_crashes {
             return self.failed(FailureCause::Crashed(self.reserved.crashes)).await;
         }
-        let Some(plugin) = self.registry.handler(&self.job.name).cloned() else {
+        let Some(plugin) = self.registry.handler(&self.job.name) else {
             return self.unhandled().await;
         };
+        let lease = &self.reserved.lease;
+        let plugin = self.registry.version_for(plugin, &lease.channel, lease.id);
         plugin.name().clone_into(&mut self.record.plugin);
         plugin.digest().clone_into(&mut self.record.digest);
+        self.running = Some(self.scope.tally.begin(&plugin));
         self.handler = Some(plugin.clone());
 
         match self.ask().await {
@@ -115,6 +145,7 @@ impl Attempt {
 
     /// The settlement after the store refused the first one for its follow-ups.
     pub(crate) async fn refused(&mut self, why: String) -> Settlement {
+        self.tried = Tried::default();
         self.asked.clear();
         self.failed(FailureCause::Other(format!("a follow-up job cannot be stored: {why}"))).await
     }
@@ -161,8 +192,8 @@ impl Attempt {
     }
 
     async fn ask(&mut self) -> BeforeExec {
-        let asked = hooks::before_exec(&self.scope, &self.queue.hooks, &self.job).await;
-        self.add_hook_time(asked.took);
+        let asked = hooks::before_exec(&self.scope, &self.hooks, &self.job).await;
+        self.note_hooks(asked.took, &asked.ran);
         self.asked = asked.pushes;
         asked.answer
     }
@@ -191,7 +222,16 @@ impl Attempt {
             interrupt: self.scope.holding.interrupt.clone(),
         };
         let finished = plugin.execute(self.job.clone(), call).await;
+        self.running.iter().for_each(|running| running.ended(&finished));
         self.note_usage(&finished.usage);
+        let failed = match &finished.outcome {
+            Outcome::Returned(Ok(_)) => Some(false),
+            Outcome::Returned(Err(_)) | Outcome::Faulted(_) => Some(true).filter(|_| !calls.has_met_a_store_failure()),
+            Outcome::Cancelled | Outcome::Unavailable(_) => None,
+        };
+        if let Some(failed) = failed {
+            self.tried.note(&self.registry, plugin, failed);
+        }
         match finished.outcome {
             Outcome::Returned(Ok(output)) => Ran::Returned { output, pushes: calls.take_staged() },
             Outcome::Returned(Err(error)) => self.fail_with(FailureCause::Returned(error), finished.usage, None),
@@ -231,8 +271,8 @@ impl Attempt {
 
     async fn done(&mut self, output: String, pushes: Vec<FollowUp>) -> Settlement {
         let report = self.report();
-        let told = hooks::after_exec(&self.scope, &self.queue.hooks, &self.job, &output, &report).await;
-        self.add_hook_time(told.took);
+        let told = hooks::after_exec(&self.scope, &self.hooks, &self.job, &output, &report).await;
+        self.note_hooks(told.took, &told.ran);
         if matches!(told.answer, AfterExec::Cancelled) {
             return self.settlement(Verdict::HandedBack, Vec::new());
         }
@@ -266,14 +306,14 @@ impl Attempt {
         // A job that outlived its poison verdict once may have its hooks to blame.
         let hooks: Vec<_> = match found {
             FailureCause::Crashed(times) if times > self.queue.config.max_crashes => Vec::new(),
-            _ => hooks::having(&self.queue.hooks, |exports| exports.after_error).cloned().collect(),
+            _ => hooks::having(&self.hooks, |exports| exports.after_error).cloned().collect(),
         };
         let report = self.report();
         let mut pushes = Vec::new();
         for hook in hooks {
             let failure = (&found, decision.told());
             let asked = hooks::after_error(&self.scope, &hook, &self.job, failure, &report).await;
-            self.add_hook_time(asked.took);
+            self.note_hooks(asked.took, &asked.ran);
             pushes.extend(asked.pushes);
             match asked.answer {
                 AfterError::Says(answer) => {
@@ -338,6 +378,13 @@ impl Attempt {
             duration: self.record.duration_us / 1000,
             peak_memory: self.record.peak_memory,
             plugin_digest: self.record.digest.clone(),
+        }
+    }
+
+    fn note_hooks(&mut self, took: Duration, ran: &[(Plugin, bool)]) {
+        self.add_hook_time(took);
+        for (plugin, failed) in ran {
+            self.tried.note(&self.registry, plugin, *failed);
         }
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jobhost_queue::{
-    Bucket, Change, Changed, Channel, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob, Progress,
-    Pushed, Quota, Reservation, ReserveOptions, Settled, Settlement, Store, StoreError, SweepReport, Token, Values,
-    Vitals, Wake,
+    Bucket, Change, Changed, Channel, Counted, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob,
+    NewTrial, Progress, Pushed, Quota, Reservation, ReserveOptions, Roster, Settled, Settlement, Store, StoreError,
+    SweepReport, Token, Trial, TrialEnd, TrialName, Trials, Values, Vitals, Wake, WorkerRecord, Workers,
 };
 use tokio::sync::watch;
 
@@ -120,6 +120,52 @@ impl KeyValue for Faulty {
         change: &Change,
     ) -> Result<Changed, StoreError> {
         self.through("change", self.inner.change(bucket, fence, quota, change)).await
+    }
+}
+
+#[async_trait]
+impl Workers for Faulty {
+    async fn announce(&self, worker: &WorkerRecord) -> Result<(), StoreError> {
+        self.through("announce", self.inner.announce(worker)).await
+    }
+
+    async fn withdraw(&self, id: &str) -> Result<(), StoreError> {
+        self.through("withdraw", self.inner.withdraw(id)).await
+    }
+
+    async fn workers(&self) -> Result<Roster, StoreError> {
+        self.through("workers", self.inner.workers()).await
+    }
+}
+
+#[async_trait]
+impl Trials for Faulty {
+    async fn trial(&self, plugin: &TrialName) -> Result<Option<Trial>, StoreError> {
+        self.through("trial", self.inner.trial(plugin)).await
+    }
+
+    async fn begin_trial(&self, plugin: &TrialName, new: &NewTrial, revision: u64) -> Result<bool, StoreError> {
+        self.through("begin_trial", self.inner.begin_trial(plugin, new, revision)).await
+    }
+
+    async fn count_attempts(
+        &self,
+        plugin: &TrialName,
+        number: u64,
+        token: Token,
+        counts: Counted,
+    ) -> Result<bool, StoreError> {
+        self.through("count_attempts", self.inner.count_attempts(plugin, number, token, counts)).await
+    }
+
+    async fn end_trial(
+        &self,
+        plugin: &TrialName,
+        number: u64,
+        revision: Option<u64>,
+        end: TrialEnd,
+    ) -> Result<bool, StoreError> {
+        self.through("end_trial", self.inner.end_trial(plugin, number, revision, end)).await
     }
 }
 

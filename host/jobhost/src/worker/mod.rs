@@ -8,6 +8,7 @@ pub mod run;
 
 mod duties;
 mod execute;
+pub(crate) mod heartbeat;
 mod lease;
 mod line_up;
 pub(crate) mod outage;
@@ -16,6 +17,8 @@ mod slot;
 mod stop;
 mod sweep;
 mod take;
+pub(crate) mod tally;
+mod tried;
 mod unusable;
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ impl Outage {
         }
     }
 
+    /// Whether the store was lost and is not back.
+    pub(crate) fn lasts(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).since.is_some()
+    }
+
     /// How long to wait after the `tries`th failure in a row: exponential with
     /// a ceiling and half jitter, so that a fleet does not return in step.
     #[expect(clippy::unused_self, reason = "callers need not know where the pause comes from")]

@@ -1,7 +1,9 @@
 //! The worker's loop: free slots, jobs to fill them, and the way out. One
 //! attempt is `execute.rs`; `run` and `listen` differ in one word, [`Until`].
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -14,6 +16,7 @@ use super::duties::Duties;
 use super::error::WorkerError;
 use super::events::{Event, Events, Subject};
 use super::execute::{Attempt, AttemptScope};
+use super::heartbeat::{Identity, Presence};
 use super::lease::{Leases, bring_one, keep_leases};
 use super::line_up::LineUp;
 use super::outage::Outage;
@@ -21,6 +24,7 @@ use super::settle::Settler;
 use super::slot::{TakenSlot, claim, share};
 use super::stop::Stop;
 use super::take::{Source, Suspects, Taken};
+use super::tally::Tally;
 use super::unusable::Unusable;
 use crate::push::Pusher;
 use crate::registry::{QueueInForce, Registry};
@@ -51,9 +55,16 @@ pub struct Worker {
     pub concurrency: u32,
     /// How long running jobs may go on after the worker was told to stop.
     pub grace: Duration,
-    /// `host:pid`, for people to read.
-    pub identity: String,
+    /// Who it is.
+    pub identity: Identity,
+    /// What its plugins did; it has to be among those who listen.
+    pub tally: Arc<Tally>,
+    /// What keeps the plugins in step with their files, if anything does. It never returns.
+    pub swap: Option<BoxFuture>,
 }
+
+/// Something to do on the side.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The queues that a worker serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +85,20 @@ pub(super) struct Shared {
     pub(super) leases: Leases,
     settler: Settler,
     pub(super) suspects: Suspects,
+    pub(super) tally: Arc<Tally>,
+    /// Slots that have a job.
+    pub(super) busy: AtomicU32,
     /// Rung when a job may wait, or one has ended.
     pub(super) bell: Arc<Notify>,
     /// Turns true when no more is to be taken.
     stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// Whether no more is to be taken.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
 }
 
 impl Worker {
@@ -91,6 +112,7 @@ impl Worker {
     /// as far as that is still possible.
     pub async fn run(self, until: Until, stop: watch::Receiver<bool>) -> Result<(), WorkerError> {
         let began = Instant::now();
+        let presence = Presence::new(self.identity.clone(), self.concurrency, self.queues.clone());
         let outage = Outage::new(self.events.clone());
         let bell = Arc::<Notify>::default();
         let unusable = Unusable::new(Arc::clone(&bell));
@@ -101,10 +123,12 @@ impl Worker {
             registry: self.registry,
             pusher: self.pusher,
             events: self.events,
-            identity: self.identity,
+            identity: self.identity.to_string(),
             leases: Leases::default(),
             settler,
             suspects: Suspects::default(),
+            tally: self.tally,
+            busy: AtomicU32::new(0),
             bell,
             stop: told,
         });
@@ -113,6 +137,10 @@ impl Worker {
         duties.begin("its settling of jobs", settling);
         let leases = keep_leases(shared.leases.clone(), Arc::clone(&shared.store), outage.clone(), stopping);
         duties.begin("its keeping of leases", leases);
+        if let Some(swap) = self.swap {
+            duties.begin("its replacing of plugins", swap);
+        }
+        duties.begin("its heartbeat", Arc::clone(&presence).announce(Arc::clone(&shared)));
         let mut line_up = LineUp::new(self.queues, unusable);
         line_up.follow(&shared, &outage, &mut duties);
         shared.events.tell(&Event::WorkerStarted);
@@ -136,6 +164,9 @@ impl Worker {
         }
         let broken = stopping.broken.take().or_else(|| duties.broken_already());
         duties.end().await;
+        if !outage.lasts() {
+            presence.withdraw(&*shared.store).await;
+        }
         shared.events.tell(&Event::WorkerStopped { elapsed: began.elapsed() });
         broken.map_or(taken, Err)
     }
@@ -201,7 +232,7 @@ async fn look_at_all(
     let mut taken = 0;
     let count = sources.len();
     for (index, source) in sources.iter_mut().enumerate() {
-        if *look.shared.stop.borrow() {
+        if look.shared.is_stopping() {
             break;
         }
         if !source.is_ready() && look.until == Until::Told {
@@ -271,12 +302,13 @@ async fn attempt(taken: TakenSlot, queue: Arc<QueueInForce>, reserved: Reserved)
         pusher: Arc::clone(&shared.pusher),
         store: Arc::clone(&shared.store),
         holding: Arc::clone(holding),
+        tally: Arc::clone(&shared.tally),
     };
     let mut attempt = Attempt::new(scope, registry, queue, reserved, &shared.identity);
     let settlement = attempt.execute(|subject| shared.events.tell(&Event::Started(subject))).await;
     // A worker that stops has no time for what the settlement tells better.
     if let Some(progress) = holding.take_progress()
-        && !*shared.stop.borrow()
+        && !shared.is_stopping()
     {
         bring_one(&*shared.store, holding, progress).await;
     }
@@ -292,6 +324,7 @@ async fn settle(taken: &TakenSlot, attempt: &mut Attempt, mut settlement: Settle
         match shared.settler.settle(settlement.clone(), || taken.leave()).await {
             None => return,
             Some(Settled::Yes(_)) => {
+                attempt.tried.count(&settlement.verdict);
                 let event = event_of(attempt.subject(), settlement, attempt.reason());
                 return shared.events.tell(&event);
             }

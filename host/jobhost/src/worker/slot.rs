@@ -1,6 +1,7 @@
 //! The worker's slots: how many a look at a queue may fill, and what a job
 //! holds while it is in one.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ impl TakenSlot {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let holding = shared.leases.keep(&reserved.lease, asked_at);
+        shared.busy.fetch_add(1, Ordering::Relaxed);
         Self { shared, holding, slot: Mutex::new(Some(slot)) }
     }
 
@@ -56,7 +58,9 @@ impl TakenSlot {
     /// would become ever more.
     pub(super) fn leave(&self) {
         self.shared.suspects.forget(&self.holding.lease);
-        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if self.slot.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            self.shared.busy.fetch_sub(1, Ordering::Relaxed);
+        }
         self.shared.bell.notify_one();
     }
 }

@@ -30,7 +30,9 @@ pub mod reserve;
 pub mod retain;
 pub mod settle;
 pub mod stage;
+pub mod trials;
 pub mod wait;
+pub mod workers;
 
 use std::sync::Arc;
 
@@ -229,6 +231,28 @@ macro_rules! __promises {
                 a_full_bucket_takes_no_more_keys_and_no_more_bytes
                 a_bucket_is_what_it_was_after_a_clear
                 what_is_too_long_or_too_much_is_invalid
+            }
+            workers {
+                a_worker_is_known_whole_to_every_handle_once_it_is_announced
+                what_a_worker_says_takes_the_place_of_what_it_said_before
+                workers_are_listed_by_when_they_were_last_heard_of
+                a_worker_that_withdraws_is_gone_at_once
+                a_worker_that_is_not_heard_of_is_silent_and_later_gone
+                a_dead_worker_grows_silent_though_the_clock_was_set_back
+                where_there_are_too_many_workers_silent_ones_are_not_kept
+                workers_are_no_jobs_and_survive_a_clear
+                a_record_without_a_right_id_or_of_any_size_is_invalid
+            }
+            trials {
+                a_trial_is_seen_by_every_handle_as_it_was_begun
+                of_trials_begun_at_once_one_stands
+                a_trial_takes_the_place_of_one_that_has_not_changed_since_the_look
+                attempts_of_all_workers_are_added_up_and_each_changes_the_revision
+                attempts_sent_twice_count_once
+                a_trial_ends_on_what_was_seen_and_once
+                a_trial_is_withdrawn_whatever_became_of_it_and_no_other_is
+                trials_of_other_plugins_and_queues_are_others
+                names_and_versions_that_cannot_be_are_invalid
             }
         }
     };

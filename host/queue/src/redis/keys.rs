@@ -1,8 +1,10 @@
-//! The keys of a channel and of a bucket. Nowhere else is a Redis key spelled; what is in them
+//! The keys of a channel, of a bucket, of a plugin's trials and of the registry of workers. Nowhere else is a Redis key
+//! spelled; what is in them
 //! is written and read by the scripts.
 
 use crate::job::Channel;
 use crate::keyvalue::Bucket;
+use crate::trials::TrialName;
 
 /// A kind of key: the name that scripts use, what follows the channel's name,
 /// the Redis type.
@@ -88,6 +90,40 @@ pub(super) fn bucket_order(bucket: &Bucket) -> String {
     format!("jobhost:keyvalue:{bucket}:order")
 }
 
+/// All keys of the registry of workers, in the order of KEYS. They are no
+/// channel's and no bucket's, for the reasons above; the braces have a cluster
+/// keep them in one slot.
+pub(super) const WORKER_KINDS: &[Kind] = &[
+    // Worker's id → its record (JSON).
+    kind("known", ":known", "hash"),
+    // Ids by when they were last heard of (ms).
+    kind("seen_at", ":seen_at", "zset"),
+];
+
+/// The keys of the registry of workers, in the order of [`WORKER_KINDS`].
+pub(super) fn workers() -> impl Iterator<Item = String> {
+    WORKER_KINDS.iter().map(|kind| format!("jobhost:{{workers}}{}", kind.suffix))
+}
+
+/// All keys of a plugin's trials, in the order of KEYS; as those of buckets
+/// they are outside of every channel.
+pub(super) const TRIAL_KINDS: &[Kind] = &[
+    // The latest trial: number, revision, from, to, share, length, factor,
+    // began_at, old_attempts, old_failures, new_attempts, new_failures; end and
+    // ended_at once it is over.
+    kind("record", ":record", "hash"),
+    // token → whether a count was added; tokens by when (ms).
+    kind("receipts", ":counts", "hash"),
+    kind("receipts_at", ":counts_at", "zset"),
+];
+
+/// The keys of a plugin's trials, in the order of [`TRIAL_KINDS`]. A name may
+/// have a dot; the key may not, see [`BUCKET_KINDS`].
+pub(super) fn trial(plugin: &TrialName) -> impl Iterator<Item = String> {
+    let plugin = plugin.as_str().replace('.', "%");
+    TRIAL_KINDS.iter().map(move |kind| format!("jobhost:trial:{plugin}{}", kind.suffix))
+}
+
 /// The keys of one channel, in the order of [`KINDS`].
 pub(super) fn block(channel: &Channel) -> impl Iterator<Item = String> {
     KINDS.iter().map(move |kind| format!("{channel}{}", kind.suffix))
@@ -111,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn the_registry_of_workers_has_no_channels_or_buckets_keys_and_yii2s_clear_spares_it() {
+        let ours: Vec<_> = workers().collect();
+        assert_eq!(ours, ["jobhost:{workers}:known", "jobhost:{workers}:seen_at"]);
+        for kind in KINDS.iter().chain(BUCKET_KINDS) {
+            assert!(ours.iter().all(|key| !key.ends_with(kind.suffix)), "{}", kind.name);
+        }
+        assert!(ours.iter().all(|key| !key.contains('.')));
+    }
+
+    #[test]
     fn a_channel_with_colons_keeps_them() {
         let channel = Channel::new("cpa:queue:copy:asset").unwrap();
         assert_eq!(block(&channel).nth(2).unwrap(), "cpa:queue:copy:asset.waiting");
@@ -128,5 +174,15 @@ mod tests {
         }
         assert!(Bucket::new("a.b").is_err() && Bucket::new("a:b").is_err() && Bucket::new("").is_err());
         assert!(Bucket::new(&"a".repeat(100)).is_ok() && Bucket::new(&"a".repeat(101)).is_err());
+    }
+
+    #[test]
+    fn a_trials_keys_are_never_those_of_a_channel_or_bucket_nor_deleted_by_yii2s_clear() {
+        let keys = |name: &str| trial(&TrialName::new(name).unwrap()).collect::<Vec<_>>();
+        assert_eq!(keys("copy.asset")[0], "jobhost:trial:copy%asset:record");
+        for key in keys("a.b").iter().chain(&keys("state")) {
+            assert!(!key.contains('.'));
+            assert!(KINDS.iter().chain(BUCKET_KINDS).all(|kind| !key.ends_with(kind.suffix)), "{key}");
+        }
     }
 }

@@ -19,7 +19,9 @@ mod keyvalue;
 mod private_server;
 mod scripts;
 mod settings;
+mod trials;
 mod wait;
+mod workers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

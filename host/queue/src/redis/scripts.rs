@@ -1,26 +1,32 @@
-//! The scripts, one for each verb, with the shared prelude before them. Their
+//! The scripts, one for each verb, with the shared pieces before them. Their
 //! headers in `scripts/*.lua` list KEYS, ARGV and what they return.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::keys::{BUCKET_KINDS, KINDS, Kind};
+use super::keys::{BUCKET_KINDS, KINDS, Kind, TRIAL_KINDS, WORKER_KINDS};
 
-/// The names and types of a block of KEYS as Lua, then the prelude, then a script.
+/// What all scripts share, each piece built on those before it.
+const SHARED: &[(&str, &str)] = &[
+    ("prelude.lua", include_str!("scripts/shared/prelude.lua")),
+    ("records.lua", include_str!("scripts/shared/records.lua")),
+    ("queueing.lua", include_str!("scripts/shared/queueing.lua")),
+];
+
+/// The names and types of a block of KEYS as Lua, then the shared pieces, then a script.
 fn assemble(body: &str) -> Script {
     let list = |kinds: &[Kind], of: fn(&Kind) -> &'static str| {
         let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
         quoted.join(", ")
     };
-    Script::new(&format!(
-        "local NAMES = {{ {} }}\nlocal TYPES = {{ {} }}\nlocal BUCKET_NAMES = {{ {} }}\nlocal BUCKET_TYPES = {{ {} }}\n{}\n{body}",
-        list(KINDS, |kind| kind.name),
-        list(KINDS, |kind| kind.redis_type),
-        list(BUCKET_KINDS, |kind| kind.name),
-        list(BUCKET_KINDS, |kind| kind.redis_type),
-        include_str!("scripts/prelude.lua"),
-    ))
+    let all = [("", KINDS), ("BUCKET_", BUCKET_KINDS), ("TRIAL_", TRIAL_KINDS), ("WORKER_", WORKER_KINDS)];
+    let kinds = all.map(|(of, kinds)| {
+        let (names, types) = (list(kinds, |kind| kind.name), list(kinds, |kind| kind.redis_type));
+        format!("local {of}NAMES = {{ {names} }}\nlocal {of}TYPES = {{ {types} }}\n")
+    });
+    let shared = SHARED.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
+    Script::new(&format!("{}{shared}\n{body}", kinds.concat()))
 }
 
 macro_rules! scripts {
@@ -49,6 +55,11 @@ scripts! {
     CLEAR = "clear.lua";
     BUCKET_VALUES = "bucket_values.lua";
     BUCKET_CHANGE = "bucket_change.lua";
+    ANNOUNCE = "announce.lua";
+    WITHDRAW = "withdraw.lua";
+    WORKERS = "workers.lua";
+    TRIAL = "trial.lua";
+    TRIAL_CHANGE = "trial_change.lua";
 }
 
 #[cfg(test)]
@@ -66,8 +77,7 @@ mod tests {
 
     #[test]
     fn no_script_spells_a_key_expires_one_or_lists_the_database() {
-        let texts = FILES.iter().copied().chain([("prelude.lua", include_str!("scripts/prelude.lua"))]);
-        for (file, text) in texts {
+        for (file, text) in FILES.iter().chain(SHARED) {
             let calls = text.lines().flat_map(|line| line.split("redis.call(").skip(1));
             for call in calls {
                 let mut arguments = call.split(", ");
@@ -78,7 +88,7 @@ mod tests {
                 );
                 if let Some(key) = arguments.next() {
                     assert!(
-                        ["k.", "k[", "set", "b.", "b["].iter().any(|start| key.starts_with(start)),
+                        ["k.", "k[", "set", "b.", "b[", "w.", "w["].iter().any(|start| key.starts_with(start)),
                         "{file}: {command} is given the key {key}"
                     );
                 }

@@ -16,10 +16,12 @@ use crate::error::StoreError;
 
 /// What tells a jobhost store from any other SQLite file: "jobh".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"jobh");
-/// The version of `schema.sql` and `keyvalue.sql` together.
-const SCHEMA: i32 = 2;
-/// The first version, of `schema.sql` alone. It gets the rest when it is opened.
-const FIRST_SCHEMA: i32 = 1;
+/// What each version of the schema added to the one before, from version 1 on. A file gets what it lacks when it is opened.
+const SCHEMAS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("keyvalue.sql"), include_str!("workers.sql"), include_str!("trials.sql")];
+/// The latest version.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are a few")]
+const SCHEMA: i32 = SCHEMAS.len() as i32;
 /// What is left of the `-wal` file after a checkpoint, in bytes at most.
 const LOG_KEPT: u32 = 64 << 20;
 /// How long a writer waits for another process's lock.
@@ -254,20 +256,19 @@ impl Place {
     fn created(&self, connection: &mut Connection) -> rusqlite::Result<Marks> {
         // In a transaction: between two looks another process may create it.
         let found = connection.transaction().and_then(|look| marks(&look))?;
-        let old = |found: Marks| found.application == APPLICATION_ID && found.schema == FIRST_SCHEMA;
+        let old = |found: Marks| found.application == APPLICATION_ID && (1..SCHEMA).contains(&found.schema);
         if !found.empty && !old(found) {
             return Ok(found);
         }
         let creating = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = marks(&creating)?;
-        if found.empty {
-            creating.execute_batch(include_str!("schema.sql"))?;
-            creating.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tracing::debug!(store = %self.address, "the file was created");
-        }
         if found.empty || old(found) {
-            creating.execute_batch(include_str!("keyvalue.sql"))?;
+            for lacking in SCHEMAS.iter().skip(usize::try_from(found.schema).unwrap_or_default()) {
+                creating.execute_batch(lacking)?;
+            }
+            creating.pragma_update(None, "application_id", APPLICATION_ID)?;
             creating.pragma_update(None, "user_version", SCHEMA)?;
+            tracing::debug!(store = %self.address, from = found.schema, to = SCHEMA, "the file was created or brought up to date");
         }
         let found = marks(&creating)?;
         creating.commit()?;
@@ -283,7 +284,7 @@ impl Place {
             Marks { schema, .. } if schema > SCHEMA => {
                 format!("it was written by a newer jobhost (schema {schema}, this one knows {SCHEMA}); update jobhost")
             }
-            Marks { schema, .. } if schema < FIRST_SCHEMA => {
+            Marks { schema, .. } if schema < 1 => {
                 format!("its schema is {schema}, which no jobhost has written; name another file")
             }
             Marks { .. } => return Ok(()),

@@ -20,8 +20,10 @@ mod remove;
 mod reserve;
 mod settle;
 mod sweep;
+mod trials;
 mod wake;
 mod watch;
+mod workers;
 mod writer;
 
 #[cfg(test)]
@@ -47,6 +49,7 @@ use crate::store::{
     Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
     Vitals, Wake,
 };
+use crate::trials::{Counted, NewTrial, Trial, TrialEnd, TrialName, Trials};
 use crate::url::OpenOptions;
 
 /// The most that one call takes of anything.
@@ -313,6 +316,42 @@ impl KeyValue for SqliteStore {
         change.check()?;
         let write = keyvalue::Write { bucket: bucket.clone(), fence: fence.clone(), quota, change: change.clone() };
         self.writer.run(move |verb| write.run(verb)).await
+    }
+}
+
+#[async_trait]
+impl Trials for SqliteStore {
+    async fn trial(&self, plugin: &TrialName) -> Result<Option<Trial>, StoreError> {
+        let (plugin, now) = (plugin.clone(), self.place.now());
+        self.readers.read(move |sql| trials::latest(sql, &plugin, now)).await
+    }
+
+    async fn begin_trial(&self, plugin: &TrialName, new: &NewTrial, revision: u64) -> Result<bool, StoreError> {
+        new.check()?;
+        let (plugin, new) = (plugin.clone(), new.clone());
+        self.writer.run(move |verb| trials::begin(verb, &plugin, &new, revision)).await
+    }
+
+    async fn count_attempts(
+        &self,
+        plugin: &TrialName,
+        number: u64,
+        token: Token,
+        counts: Counted,
+    ) -> Result<bool, StoreError> {
+        let plugin = plugin.clone();
+        self.writer.run(move |verb| trials::count(verb, &plugin, number, &token, counts)).await
+    }
+
+    async fn end_trial(
+        &self,
+        plugin: &TrialName,
+        number: u64,
+        revision: Option<u64>,
+        end: TrialEnd,
+    ) -> Result<bool, StoreError> {
+        let plugin = plugin.clone();
+        self.writer.run(move |verb| trials::end(verb, &plugin, number, revision, end)).await
     }
 }
 

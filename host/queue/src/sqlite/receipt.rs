@@ -17,6 +17,7 @@ pub(super) enum Answer {
     Reserved(Vec<u64>),
     Settled(Vec<SettledOne>),
     Retried(Vec<Option<u64>>),
+    Counted(bool),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod fleet;
 mod golden;
 mod mending;
 mod moving;
+mod opening;
 mod outage;
 mod php;
 mod settings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobhost_queue::{
     Bucket, Change, JobId, JobState, KeyValue, Message, NewJob, Quota, Settled, Settlement, Store, StoreError, Token,
-    Verdict,
+    Verdict, WorkerRecord, Workers,
 };
 
 use crate::support::{Bench, done, follow_up, ids, options, settlement};
@@ -203,4 +203,26 @@ async fn a_bucket_of_another_type_or_without_versions_is_named_and_nothing_is_ch
     let refused = t.store.change(&bucket, &lease, quota, &set).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
     assert_eq!(t.redis::<String>("HGET jobhost:keyvalue:b:values k").await, "by-hand");
+}
+
+#[tokio::test]
+async fn a_registry_of_another_type_is_named_and_a_record_that_cannot_be_read_hides_no_other() {
+    let t = Bench::start().await;
+    let worker = WorkerRecord { id: "a".into(), ..WorkerRecord::default() };
+    for key in ["jobhost:{workers}:known", "jobhost:{workers}:seen_at"] {
+        t.redis::<()>(&format!("SET {key} x")).await;
+        for refused in [t.store.announce(&worker).await, t.store.withdraw("a").await] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(key), "{refused}");
+        }
+        let refused = t.store.workers().await.unwrap_err().to_string();
+        assert!(refused.contains(key), "{refused}");
+        t.redis::<()>(&format!("DEL {key}")).await;
+    }
+    assert!(t.keys("*").await.is_empty());
+    t.store.announce(&worker).await.unwrap();
+    t.redis::<()>("HSET jobhost:{workers}:known b {by:hand").await;
+    t.redis::<()>(&format!("ZADD jobhost:{{workers}}:seen_at {} b {} c", t.clock.now(), t.clock.now())).await;
+    let known = t.store.workers().await.unwrap().workers;
+    assert_eq!(known.iter().map(|seen| seen.record.id.as_str()).collect::<Vec<_>>(), ["a"]);
 }

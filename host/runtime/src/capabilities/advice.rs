@@ -92,6 +92,11 @@ pub(crate) fn add(plugin: &str, line: &str) -> String {
     format!("to allow it, add `{line}` under `[plugins.{}.grants]`", key(plugin))
 }
 
+/// What to do to grant one more of a kind of which a plugin has some.
+pub(crate) fn add_to(plugin: &str, grant: &str, entry: &str) -> String {
+    format!("to allow it, add `{entry}` to `{grant}` under `[plugins.{}.grants]`", key(plugin))
+}
+
 /// A key of TOML, quoted where it has to be.
 pub(crate) fn key(name: &str) -> String {
     let bare = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');

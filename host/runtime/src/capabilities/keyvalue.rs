@@ -8,7 +8,6 @@ use crate::bindings::keyvalue::{atomics, batch, store};
 use crate::buckets::{BucketChange, BucketChanged, BucketValue, BucketValues};
 use crate::host::State;
 use crate::load_error::Problem;
-use crate::output::shown;
 
 /// Keys of a page.
 const PAGE: u32 = 1_000;
@@ -18,9 +17,6 @@ const CHUNK: usize = 32;
 
 /// Bytes of a value that a compare-and-swap keeps. A longer one is read again when the guest asks for it.
 const KEPT: usize = 4 << 10;
-
-/// Characters of the name of a bucket that a message shows; a guest may have made it up.
-const SHOWN: usize = 200;
 
 /// One bucket of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +44,17 @@ pub(super) fn check(grants: &[BucketGrant]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// The grant of what a guest calls `identifier`, which is a bucket's own name only where stores take it as one.
+fn entry(identifier: &str) -> String {
+    let name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let quoted = advice::quoted(identifier);
+    if !identifier.is_empty() && identifier.len() <= 100 && identifier.chars().all(name) {
+        format!("{{ bucket = {quoted}, mode = \"rw\" }}")
+    } else {
+        format!("{{ bucket = \"BUCKET\", guest = {quoted}, mode = \"rw\" }}")
+    }
 }
 
 /// An open bucket: the number of its grant.
@@ -95,9 +102,11 @@ impl State {
         let grant = &self.granted().keyvalue[bucket];
         if !grant.write {
             let (plugin, name) = (self.plugin(), &grant.bucket);
-            let line = format!("keyvalue = [{{ bucket = {}, mode = \"rw\" }}]", advice::quoted(name));
-            let advice = advice::add(plugin, &line);
-            let advice = format!("plugin `{plugin}` may only read the bucket `{name}`; {advice}");
+            let advice = format!(
+                "plugin `{plugin}` may only read the bucket `{name}`; to allow it, set `mode = \"rw\"` for `bucket = {}` in `keyvalue` under `[plugins.{}.grants]`",
+                advice::quoted(name),
+                advice::key(plugin)
+            );
             self.advise(advice);
             return Err(store::Error::AccessDenied);
         }
@@ -138,9 +147,9 @@ impl store::Host for State {
         if let Some(index) = self.granted().keyvalue.iter().position(|grant| grant.guest == identifier) {
             return Ok(Ok(self.table().push(Open(index))?));
         }
-        let (plugin, name) = (self.plugin(), shown(&identifier, SHOWN));
-        let line = format!("keyvalue = [{{ bucket = {}, mode = \"rw\" }}]", advice::quoted(&name));
-        let advice = format!("plugin `{plugin}` may not open the bucket `{name}`; {}", advice::add(plugin, &line));
+        let (plugin, name) = (self.plugin(), self.quoted(&identifier));
+        let remedy = advice::add_to(plugin, "keyvalue", &entry(&name));
+        let advice = format!("plugin `{plugin}` may not open the bucket `{name}`; {remedy}");
         self.advise(advice);
         Ok(Err(store::Error::AccessDenied))
     }

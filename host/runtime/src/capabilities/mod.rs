@@ -12,6 +12,7 @@ pub(crate) mod open;
 pub(crate) mod queues;
 pub(crate) mod random;
 pub(crate) mod secrets;
+pub(crate) mod stream_error;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

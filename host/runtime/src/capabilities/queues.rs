@@ -3,7 +3,6 @@
 use serde::de::IgnoredAny;
 
 use super::advice::{key, quoted};
-use crate::output::shown;
 use crate::types::JobDraft;
 
 /// Bytes of metadata, names and values together, that a draft may carry.
@@ -12,22 +11,14 @@ const METADATA: usize = 4 << 10;
 /// The host's own metadata begins like this; a guest may not forge it.
 const RESERVED: &str = "jobhost.";
 
-/// Characters of the name of a queue that a message shows; a guest may have made it up.
-pub(crate) const QUEUE_SHOWN: usize = 200;
-
-/// Whether a push to `queue` is granted. The error is the line for the operator, with the configuration that would
-/// allow it.
-pub(crate) fn permit(plugin: &str, granted: &[String], queue: &str) -> Result<(), String> {
-    if granted.iter().any(|name| name == queue) {
-        return Ok(());
-    }
-    let queue = shown(queue, QUEUE_SHOWN);
-    let names: Vec<String> = granted.iter().map(String::as_str).chain([queue.as_str()]).map(quoted).collect();
-    Err(format!(
-        "plugin `{plugin}` may not push to the queue `{queue}`; to allow it, set `grants = {{ queues = [{}] }}` under `[plugins.{}]`",
+/// What the operator is told of a push to a queue that is not granted, with the configuration that would allow it.
+pub(crate) fn refusal(plugin: &str, granted: &[String], queue: &str) -> String {
+    let names: Vec<String> = granted.iter().map(String::as_str).chain([queue]).map(quoted).collect();
+    format!(
+        "plugin `{plugin}` may not push to the queue `{queue}`; to allow it, set `queues = [{}]` under `[plugins.{}.grants]`",
         names.join(", "),
         key(plugin),
-    ))
+    )
 }
 
 /// What is wrong with a draft, if anything is.
@@ -101,15 +92,13 @@ mod tests {
     #[test]
     fn a_refusal_names_the_line_of_configuration_that_would_allow_it() {
         let granted = ["source-callback".to_owned()];
-        assert!(permit("events", &granted, "source-callback").is_ok());
         assert_eq!(
-            permit("events", &granted, "upload-asset"),
-            Err("plugin `events` may not push to the queue `upload-asset`; to allow it, set \
-                 `grants = { queues = [\"source-callback\", \"upload-asset\"] }` under `[plugins.events]`"
-                .to_owned()),
+            refusal("events", &granted, "upload-asset"),
+            "plugin `events` may not push to the queue `upload-asset`; to allow it, set \
+             `queues = [\"source-callback\", \"upload-asset\"]` under `[plugins.events.grants]`"
         );
-        let odd = permit("my events", &[], "a\"b").unwrap_err();
-        assert!(odd.ends_with(r#"`grants = { queues = ["a\"b"] }` under `[plugins."my events"]`"#), "{odd}");
+        let odd = refusal("my events", &[], "a\"b");
+        assert!(odd.ends_with(r#"`queues = ["a\"b"]` under `[plugins."my events".grants]`"#), "{odd}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! not against a guest that means to give it away.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,6 @@ use crate::output::{printable, shown};
 
 /// Shorter ones are not looked for in what a guest says: they would be found everywhere.
 const HIDDEN: usize = 4;
-
-/// Characters of the name of a secret that a message shows; a guest may have made it up.
-const SHOWN: usize = 200;
 
 /// One secret of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,16 +101,11 @@ impl Secrets {
     fn of(values: BTreeMap<String, Zeroizing<String>>) -> Self {
         let mut hidden = Vec::new();
         for (name, value) in &values {
-            let placed = format!("[secret {name}]");
-            let plain = Zeroizing::new(printable(value));
-            // Control characters are taken out of some texts before this sees them.
-            if plain != *value {
-                hidden.push((plain, placed.clone()));
-            }
-            hidden.push((value.clone(), placed));
+            hidden.extend(spellings(value).map(|spelling| (spelling, format!("[secret {name}]"))));
         }
         hidden.retain(|(value, _)| value.len() >= HIDDEN);
         hidden.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        hidden.dedup();
         Self { values, hidden }
     }
 
@@ -133,6 +125,17 @@ impl Secrets {
         }
     }
 
+    /// A text for a message: without values, on one line, and at most so many characters.
+    pub(crate) fn shown(&self, text: &str, most: usize) -> String {
+        if self.is_empty() {
+            return shown(text, most);
+        }
+        // Before it is cut, which might leave half of one.
+        let mut text = text.to_owned();
+        self.hide(&mut text);
+        shown(&text, most)
+    }
+
     /// As [`Self::hide`], in a text whose beginning was cut off, perhaps within a value.
     pub(crate) fn hide_after_cut(&self, text: &mut String) {
         self.hide(text);
@@ -146,15 +149,34 @@ impl Secrets {
     }
 }
 
+/// A value as it is, and as texts have it that are not written by hand: without control characters, as JSON has it, as
+/// Rust prints it, and in a URL.
+fn spellings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    let inner = |quoted: &Zeroizing<String>| Zeroizing::new(quoted[1..quoted.len() - 1].to_owned());
+    let json = Zeroizing::new(serde_json::Value::from(value).to_string());
+    let debug = Zeroizing::new(format!("{value:?}"));
+    let mut escaped = Zeroizing::new(String::with_capacity(value.len() * 3));
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(*escaped, "%{byte:02X}");
+        }
+    }
+    let plain = Zeroizing::new(value.to_owned());
+    [plain, Zeroizing::new(printable(value)), inner(&json), inner(&debug), escaped].into_iter()
+}
+
 impl secrets::Host for State {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, secrets::SecretError>> {
         if let Some(value) = self.granted().secrets.values.get(&name) {
             return Ok(Ok(value.as_str().to_owned()));
         }
-        let name = shown(&name, SHOWN);
-        let line = format!("secrets = {{ {} = {{ env = \"…\" }} }}", advice::key(&name));
+        let name = self.quoted(&name);
         let plugin = self.plugin();
-        let advice = format!("plugin `{plugin}` may not read the secret `{name}`; {}", advice::add(plugin, &line));
+        let entry = format!("{} = {{ env = \"VARIABLE\" }}", advice::key(&name));
+        let remedy = advice::add_to(plugin, "secrets", &entry);
+        let advice = format!("plugin `{plugin}` may not read the secret `{name}`; {remedy}");
         self.advise(advice);
         Ok(Err(secrets::SecretError::Denied(format!("the secret `{name}` is not granted"))))
     }
@@ -184,6 +206,24 @@ mod tests {
         assert_eq!(hidden(&secrets, "x two\r\nlines"), "x [secret D]");
         assert_eq!(hidden(&secrets, &printable("x two\r\nlines")), "x [secret D]");
         assert_eq!(format!("{secrets:?}"), r#"{"A", "B", "C", "D"}"#);
+    }
+
+    #[test]
+    fn a_value_is_hidden_however_a_program_wrote_it() {
+        let value = "-----KEY-----\nMII/+\"\\x\u{1}\n-----";
+        let secrets = secrets(&[("PEM", value)]);
+        let json = serde_json::json!({"error": format!("no {value}")}).to_string();
+        assert_eq!(hidden(&secrets, &json), r#"{"error":"no [secret PEM]"}"#);
+        assert_eq!(hidden(&secrets, &format!("{value:?}")), "\"[secret PEM]\"");
+        let url = "/v1/-----KEY-----%0AMII%2F%2B%22%5Cx%01%0A-----?a";
+        assert_eq!(hidden(&secrets, url), "/v1/[secret PEM]?a");
+    }
+
+    #[test]
+    fn what_is_shown_is_hidden_before_it_is_cut() {
+        let secrets = secrets(&[("A", "open sesame")]);
+        assert_eq!(secrets.shown("say open sesame", 10), "say [secre…");
+        assert_eq!(Secrets::default().shown("say open", 5), "say o…");
     }
 
     #[test]

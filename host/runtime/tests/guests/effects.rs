@@ -40,7 +40,7 @@ mod push_follow_up {
         let logged = host.logged.lock().unwrap();
         assert_eq!(logged.len(), 1);
         assert_eq!(logged[0].0, Level::Warn);
-        let advice = r#"set `grants = { queues = ["upload-asset"] }` under `[plugins.push-follow-up]`"#;
+        let advice = r#"set `queues = ["upload-asset"]` under `[plugins.push-follow-up.grants]`"#;
         assert!(logged[0].1.contains(advice), "{}", logged[0].1);
     }
 

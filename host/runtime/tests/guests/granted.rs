@@ -120,7 +120,7 @@ mod reveal_secret {
             "{failure:?}"
         );
         let logged = heard.logged.lock().unwrap();
-        let line = "add `secrets = { OTHER = { env = \"…\" } }` under `[plugins.reveal-secret.grants]`";
+        let line = "add `OTHER = { env = \"VARIABLE\" }` to `secrets` under `[plugins.reveal-secret.grants]`";
         assert!(logged.len() == 1 && logged[0].1.ends_with(line), "{logged:?}");
     }
 
@@ -139,6 +139,15 @@ mod reveal_secret {
                 assert!(matches!(finished.outcome, Outcome::Faulted(_)), "{told}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_the_name_of_what_was_refused_is_not_told() {
+        let (call, heard) = call();
+        let payload = format!(r#"{{"name":"{}{SECRET}","how":"length"}}"#, "x".repeat(190));
+        assert!(returned(with_secret().execute(job(&payload), call).await).is_err());
+        let logged = format!("{:?}", heard.logged.lock().unwrap());
+        assert!(logged.contains("may not read the secret") && !logged.contains("correct"), "{logged}");
     }
 
     #[tokio::test]

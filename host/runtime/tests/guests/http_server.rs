@@ -23,7 +23,7 @@ pub(crate) struct Record {
     asked: Mutex<Vec<Asked>>,
     /// One for each request.
     heard: Semaphore,
-    /// One for each connection that its client closed while it waited for an answer, or after the server did.
+    /// One for each connection that its client closed while it sent a body or waited for an answer, or after the server did.
     abandoned: Semaphore,
 }
 
@@ -99,7 +99,7 @@ async fn served(stream: TcpStream, tls: Option<TlsAcceptor>, record: Arc<Record>
 
 async fn exchanges(mut stream: impl AsyncRead + AsyncWrite + Unpin, record: &Record) {
     let mut before = 0;
-    while let Some(asked) = request(&mut stream).await {
+    while let Some(asked) = request(&mut stream, record).await {
         let mut line = asked.head.lines().next().unwrap().split(' ');
         let (method, path) = (line.next().unwrap().to_owned(), line.next().unwrap().to_owned());
         let size = asked.body.len();
@@ -111,6 +111,12 @@ async fn exchanges(mut stream: impl AsyncRead + AsyncWrite + Unpin, record: &Rec
         }
         before += 1;
         if answer(&mut stream, record, &method, &path, size).await.is_none() {
+            return;
+        }
+        if path == "/early" {
+            let mut body = Vec::new();
+            whole(&mut stream, record, &mut body, None, true).await;
+            record.heard.add_permits(usize::from(body.ends_with(b"0\r\n\r\n")));
             return;
         }
     }
@@ -133,7 +139,7 @@ async fn answer(
         format!("HTTP/1.1 {status} Some\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
     };
     let (text, goes_on) = match what {
-        "echo" | "first" => (whole(200, "x-answer: yes\r\n", &format!("{method} {size}")), true),
+        "echo" | "first" | "early" => (whole(200, "x-answer: yes\r\n", &format!("{method} {size}")), true),
         "status" => (whole(number, "", ""), true),
         "redirect" => (whole(302, "location: /echo\r\n", ""), true),
         "big" => (whole(200, "", &"y".repeat(number)), true),
@@ -165,8 +171,9 @@ async fn answer(
     None
 }
 
-/// The next request; none when the client has closed, or broke off.
-async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Asked> {
+/// The next request; none when the client has closed, or broke off. Who asks for `/early` is answered before the body came,
+/// which is then read to its end.
+async fn request(stream: &mut (impl AsyncRead + Unpin), record: &Record) -> Option<Asked> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -180,11 +187,24 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Asked> {
     let mut body = bytes.split_off(end + 4);
     let lower = head.to_ascii_lowercase();
     let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    let chunked = lower.contains("transfer-encoding: chunked");
+    let chunked = lower.contains("transfer-encoding: chunked") && !lower.contains(" /early ");
+    whole(stream, record, &mut body, length, chunked).await?;
+    Some(Asked { head, body })
+}
+
+/// Reads the rest of a body; none if it breaks off.
+async fn whole(
+    stream: &mut (impl AsyncRead + Unpin),
+    record: &Record,
+    body: &mut Vec<u8>,
+    length: Option<usize>,
+    chunked: bool,
+) -> Option<()> {
     while length.is_some_and(|length| body.len() < length) || (chunked && !body.ends_with(b"0\r\n\r\n")) {
-        if stream.read_buf(&mut body).await.ok()? == 0 {
+        if !stream.read_buf(body).await.is_ok_and(|read| read > 0) {
+            record.abandoned.add_permits(1);
             return None;
         }
     }
-    Some(Asked { head, body })
+    Some(())
 }

@@ -157,6 +157,27 @@ mod hold_files {
         let finished = plugin.execute(job(r#"{"path":"/in/file"}"#), call().0).await;
         assert_eq!(limit(&finished), "more than 50 handles at once, which is the limit `handles`");
     }
+
+    #[tokio::test]
+    async fn what_keeps_a_file_or_a_list_of_files_in_the_host_is_limited() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "{}").unwrap();
+        let plugin = plugin_with("hold-files", |settings| {
+            settings.limits.open_files = 50;
+            settings.grants.fs =
+                vec![FsGrant { host: folder.path().to_owned(), guest: "/in".to_owned(), mode: FsMode::ReadOnly }];
+        });
+        for payload in
+            [r#"{"path":"/in/file"}"#, r#"{"how":"stream","path":"file"}"#, r#"{"how":"list","path":"file"}"#]
+        {
+            let finished = plugin.execute(job(payload), call().0).await;
+            assert_eq!(
+                limit(&finished),
+                "more than 50 files open at once, which is the limit `open-files`",
+                "{payload}"
+            );
+        }
+    }
 }
 
 mod get_over_refusal {

@@ -44,6 +44,9 @@ fn what_is_no_file_is_refused() {
     let pipe = folder.path().join("pipe.wasm");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(refusal(&pipe).contains("not a file"));
+    let socket = folder.path().join("socket.wasm");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert!(refusal(&socket).contains("not a file"));
 }
 
 #[test]

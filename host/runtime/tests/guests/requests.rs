@@ -59,6 +59,46 @@ pub(crate) async fn error(plugin: &Plugin, payload: &Value) -> (String, String) 
     (error.to_owned(), warnings.into_iter().next().unwrap_or_default())
 }
 
+mod pile_up {
+    use super::*;
+
+    /// How a guest ends that keeps so many requests of such a size unsent.
+    async fn end(what: &str, times: u32, size: u32) -> Result<String, FailureCause> {
+        let plugin = plugin_with("pile-up", |settings| {
+            settings.grants.http = vec![private("http://127.0.0.1:1/")];
+        });
+        let payload = json!({"what": what, "times": times.to_string(), "size": size.to_string()});
+        let finished = plugin.execute(job(&payload.to_string()), call().0).await;
+        match finished.outcome {
+            jobhost_runtime::Outcome::Faulted(fault) => Err(fault.cause),
+            other => Ok(format!("{other:?}")),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_guest_holds_of_requests_on_the_hosts_side_is_bounded() {
+        for (what, times, size) in [
+            ("method", 5, 4_000_000),
+            ("authority", 5, 4_000_000),
+            ("path", 400, 60_000),
+            ("append", 600, 30_000),
+            ("set", 600, 30_000),
+            ("list", 600, 30_000),
+            ("clone", 600, 30_000),
+            ("body", 1_101, 0),
+        ] {
+            let end_of_much = end(what, times, size).await;
+            let Err(FailureCause::Limit(text)) = &end_of_much else { panic!("{what}: {end_of_much:?}") };
+            assert!(text.ends_with("the limit is `http-requests`"), "{what}: {text}");
+            assert!(end(what, 3, size.min(1_000)).await.is_ok(), "{what}");
+        }
+        for what in ["append", "set", "list"] {
+            let one = end(what, 1, 40_000).await;
+            assert!(matches!(&one, Err(FailureCause::Other(why)) if why.contains("total size")), "{what}: {one:?}");
+        }
+    }
+}
+
 mod request {
     use super::*;
 
@@ -235,6 +275,38 @@ mod request {
         let (answers, told_of) = told(&plugin, &json!({"to": server.url("/echo"), "repeat": 6})).await;
         assert!(answers[5]["error"].as_str().unwrap().contains("HttpRequestDenied"), "{answers:?}");
         assert!(told_of[0].contains("raise `http-requests`"), "{told_of:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_is_under_way_until_its_body_is_sent_however_early_the_answer() {
+        let server = Server::start().await;
+        let plugin = granted(&[private(&server.url("/"))], |settings| settings.limits.http_at_once = 2);
+        let early = json!({"method": "PUT", "to": server.url("/early"), "length": 9, "finish": "no", "repeat": 3});
+        let (answers, told_of) = told(&plugin, &early).await;
+        assert_eq!((&answers[0]["status"], &answers[1]["status"]), (&json!(200), &json!(200)), "{answers:?}");
+        assert!(answers[2]["error"].to_string().contains("ConnectionLimitReached"), "{answers:?}");
+        assert!(told_of[0].contains("raise `http-at-once`"), "{told_of:?}");
+    }
+
+    #[tokio::test]
+    async fn what_an_attempt_did_not_finish_sending_does_not_pass_for_a_whole_body() {
+        let server = Server::start().await;
+        let plugin = for_server(&server);
+        let put = json!({"method": "PUT", "to": server.url("/echo"), "length": 9_000, "finish": "no"});
+        let cut = plugin.execute(job(&put.to_string()), call_within(Duration::from_secs(2)).0).await;
+        assert_eq!(faulted(&cut).cause, FailureCause::TimedOut(2_000));
+        tokio::select! {
+            () = server.abandoned() => {}
+            () = server.heard() => panic!("{:?} came as a whole request", server.asked()[0].head),
+        }
+        // Nor after an early answer.
+        let put = json!({"method": "PUT", "to": server.url("/early"), "length": 9_000, "finish": "no"});
+        assert_eq!(answer(&plugin, &put).await["status"], 200);
+        server.heard().await;
+        tokio::select! {
+            () = server.abandoned() => {}
+            () = server.heard() => panic!("what came after the head was taken for a whole body"),
+        }
     }
 
     #[tokio::test]

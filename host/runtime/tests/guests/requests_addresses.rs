@@ -43,7 +43,10 @@ impl Resolve for Names {
 
 /// The guest in an engine of its own, where names are resolved like this.
 fn with_names(names: &Arc<Names>, grants: &[HttpGrant]) -> Plugin {
-    let resolver: Arc<dyn Resolve> = Arc::clone(names) as _;
+    resolved_by(Arc::clone(names) as _, grants)
+}
+
+fn resolved_by(resolver: Arc<dyn Resolve>, grants: &[HttpGrant]) -> Plugin {
     let engine = Engine::new(&EngineSettings { pooling: false, resolver, ..EngineSettings::default() }).unwrap();
     let mut settings = PluginSettings::default();
     settings.grants.http = grants.to_vec();
@@ -95,6 +98,30 @@ async fn the_connection_goes_to_the_address_that_was_checked() {
     let names = Names::of("rebound.example", &["127.0.0.1"]);
     let plugin = with_names(&names, &[HttpGrant::new(&url).unwrap()]);
     assert!(error(&plugin, &json!({"to": url})).await.0.contains("DestinationIpProhibited"));
+}
+
+/// Name servers that do not answer.
+#[derive(Debug, Default)]
+struct Silence {
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Resolve for Silence {
+    async fn resolve(&self, _name: &str) -> std::io::Result<Vec<IpAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn however_impatient_a_guest_is_few_lookups_are_under_way() {
+    let silence = Arc::new(Silence::default());
+    let plugin = resolved_by(Arc::clone(&silence) as _, &[HttpGrant::new("http://a.example/").unwrap()]);
+    let (answers, _) = told(&plugin, &json!({"to": "http://a.example/", "connect": 10, "repeat": 20})).await;
+    assert_eq!(answers.len(), 20);
+    assert!(answers.iter().all(|answer| answer["error"].to_string().contains("DnsTimeout")), "{answers:?}");
+    assert_eq!(silence.asked.load(Ordering::SeqCst), 8);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use jobhost_queue::{Channel, Clock, ManualClock, NewJob, OpenOptions, ReserveOptions, Token, open};
+use jobhost_queue::{Channel, Clock, ManualClock, NewJob, OpenOptions, ReserveOptions, Token, Workers, open};
 
 use tokio::time::timeout;
 
@@ -76,15 +76,18 @@ impl Stage {
     async fn worker(&self) -> Worker {
         let registry = Registry::load(&self.config, None, Wanted::All).await.unwrap();
         let registry = Arc::new(ArcSwap::from_pointee(registry));
+        let tally = Arc::new(Tally::new(Arc::clone(&registry)));
         Worker {
             store: self.store.clone(),
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
-            events: Events::to(vec![self.heard.clone()]),
+            events: Events::to(vec![self.heard.clone(), tally.clone()]),
             queues: Served::All,
             concurrency: 2,
             grace: Duration::from_secs(1),
-            identity: "here:1".into(),
+            identity: Identity { host: "here".into(), pid: 1 },
+            tally,
+            swap: None,
         }
     }
 
@@ -147,10 +150,12 @@ async fn a_panic_gives_back_the_slot_and_the_lease() {
         registry: worker.registry,
         pusher: worker.pusher,
         events: worker.events,
-        identity: worker.identity,
+        identity: worker.identity.to_string(),
         leases: Leases::default(),
         settler,
         suspects: Suspects::default(),
+        tally: worker.tally,
+        busy: AtomicU32::new(0),
         bell: Arc::default(),
         stop: watch::channel(false).1,
     });
@@ -177,6 +182,17 @@ async fn a_worker_ends_when_its_sweep_or_its_watch_has_panicked() {
         assert!(said.contains(duty) && said.contains(&format!("planned in {verb}")), "{said}");
         assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopped { .. })), 1);
     }
+}
+
+#[tokio::test]
+async fn a_worker_ends_when_its_replacing_of_plugins_has_panicked() {
+    let stage = Stage::new("").await;
+    let swap = Box::pin(async { panic!("planned in swap") });
+    let worker = Worker { swap: Some(swap), ..stage.worker().await };
+    let (_stop, told) = watch::channel(false);
+    let said = end_of(tokio::spawn(worker.run(Until::Told, told))).await;
+    assert!(said.contains("its replacing of plugins") && said.contains("planned in swap"), "{said}");
+    assert_eq!(stage.heard.count(|event| matches!(event, Event::WorkerStopped { .. })), 1);
 }
 
 #[tokio::test]
@@ -315,4 +331,45 @@ async fn jobs_that_a_look_at_the_queue_reclaims_are_told_as_those_of_a_sweep() {
         _ => None,
     });
     assert_eq!(reclaimed, Some(("q", vec![dead])));
+}
+
+#[tokio::test]
+async fn a_worker_is_in_the_registry_while_it_works_and_not_after() {
+    let stage = Stage::new("").await;
+    let (stop, working) = stage.listen().await;
+    stage.store.called("announce", 1).await;
+    let known = timeout(PATIENCE, async {
+        loop {
+            let known = stage.store.workers().await.unwrap().workers;
+            if !known.is_empty() {
+                return known;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let known = known.await.unwrap();
+    assert_eq!(known.len(), 1);
+    let told = &known[0].record;
+    assert_eq!((told.host.as_str(), told.pid, told.slots, told.busy), ("here", 1, 2, 0));
+    assert_eq!((told.queues.as_slice(), told.stopping), (["q".to_owned()].as_slice(), false));
+    stop.send(true).unwrap();
+    timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    assert!(stage.store.workers().await.unwrap().workers.is_empty());
+}
+
+#[tokio::test]
+async fn jobs_run_and_the_worker_ends_though_the_registry_takes_nothing() {
+    for fault in [Fault::Hangs, Fault::Corrupt] {
+        let stage = Stage::new("").await;
+        stage.store.breaks("announce", fault);
+        stage.store.breaks("withdraw", fault);
+        let (stop, working) = stage.listen().await;
+        stage.store.called("announce", 1).await;
+        stage.push(NewJob::new(r#"{"class":"Nobody"}"#, 10)).await;
+        stage.heard.wait_for(|event| matches!(event, Event::Failed { .. }), 1).await;
+        stop.send(true).unwrap();
+        timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+        stage.store.called("withdraw", 1).await;
+        assert_eq!(stage.heard.count(|event| matches!(event, Event::StoreLost { .. })), 0);
+    }
 }

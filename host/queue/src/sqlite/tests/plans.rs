@@ -2,7 +2,7 @@
 
 use super::{opened, place};
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("../failed.rs"),
     include_str!("../keyvalue.rs"),
     include_str!("../lease.rs"),
@@ -14,6 +14,7 @@ const SOURCES: [&str; 11] = [
     include_str!("../reserve.rs"),
     include_str!("../settle.rs"),
     include_str!("../sweep.rs"),
+    include_str!("../workers.rs"),
 ];
 
 fn statements() -> impl Iterator<Item = &'static str> {

@@ -55,12 +55,17 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => UNSPECIFIED,
         [0, 0, 0, 0, 0, 0, 0, 1] => LOOPBACK,
-        // Of Amazon, and of Google.
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254] => METADATA,
+        // Of Amazon, all of them: credentials of pods are beside them. And of Google.
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254] => METADATA,
         [0xfe80..=0xfebf, ..] => LINK_LOCAL,
         [0xfc00..=0xfdff, ..] => Reach::Private("unique-local"),
-        // Site-local addresses, and NAT64 prefixes of one's own, which may embed any address in several ways.
-        [0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => PRIVATE,
+        // NAT64 prefixes of one's own, which may embed any address in several ways: the usual one ends with it.
+        [0x64, 0xff9b, 1, .., high, low] => match reach_v4(joined(high, low)) {
+            metadata @ Reach::Literal(_) => metadata,
+            _ => PRIVATE,
+        },
+        // Site-local ones.
+        [0xfec0..=0xfeff, ..] => PRIVATE,
         [0xff00..=0xffff, ..] => MULTICAST,
         // Teredo, and what documentation uses.
         [0x2001, 0 | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => RESERVED,
@@ -79,8 +84,12 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         | [0x2002, high, low, ..] => (high, low),
         _ => return None,
     };
+    Some(joined(high, low))
+}
+
+fn joined(high: u16, low: u16) -> Ipv4Addr {
     let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    Some(Ipv4Addr::new(a, b, c, d))
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -118,7 +127,9 @@ mod tests {
         for text in ["169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200"] {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
-        for text in ["fe80::1", "febf::1", "fd00:ec2::254", "fd20:ce::254"] {
+        for text in
+            ["64:ff9b:1::169.254.169.254", "fe80::1", "febf::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"]
+        {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
     }

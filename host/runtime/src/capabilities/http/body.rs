@@ -44,10 +44,17 @@ impl Allowance {
     }
 }
 
+/// One of the requests that a call may have under way: until both its body is sent and its response is read, in whatever
+/// order, since the connection lives as long.
+pub(super) type Slot = Arc<OwnedSemaphorePermit>;
+
 /// The body of a request, while it is sent.
 pub(super) struct Sent {
     body: WasiBody,
     progress: Arc<Progress>,
+    slot: Slot,
+    /// Whether the call has ended: what the guest has not finished by then must not pass for a whole body.
+    ended: Arc<AtomicBool>,
 }
 
 /// How far a request's body is.
@@ -71,9 +78,9 @@ impl Progress {
 }
 
 impl Sent {
-    pub(super) fn new(body: WasiBody, allowance: Arc<Allowance>) -> Self {
+    pub(super) fn new(body: WasiBody, allowance: Arc<Allowance>, slot: Slot, ended: Arc<AtomicBool>) -> Self {
         let progress = Progress { allowance, over: AtomicBool::new(false), exceeded: AtomicBool::new(false) };
-        Self { body, progress: Arc::new(progress) }
+        Self { body, progress: Arc::new(progress), slot, ended }
     }
 
     pub(super) fn progress(&self) -> Arc<Progress> {
@@ -82,7 +89,8 @@ impl Sent {
 
     /// The same once more, where it was empty.
     pub(super) fn again(&self) -> Option<Self> {
-        self.body.is_end_stream().then(|| Self { body: empty(), progress: self.progress() })
+        let (slot, ended) = (Arc::clone(&self.slot), Arc::clone(&self.ended));
+        self.body.is_end_stream().then(|| Self { body: empty(), progress: self.progress(), slot, ended })
     }
 }
 
@@ -103,6 +111,9 @@ impl Body for Sent {
         {
             this.progress.exceeded.store(true, Ordering::Release);
             return Poll::Ready(Some(Err(Error::HttpRequestBodySize(None))));
+        }
+        if frame.is_none() && this.ended.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Error::HttpProtocolError)));
         }
         Poll::Ready(frame)
     }
@@ -132,8 +143,7 @@ pub(super) struct Received {
     pub(super) between: Option<Duration>,
     pub(super) waiting: Option<Pin<Box<Sleep>>>,
     pub(super) back: Option<Back>,
-    /// One of those that a call may have under way.
-    pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) _slot: Slot,
 }
 
 /// Where the connection goes afterwards.

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::Error;
 
 use super::body::Sent;
-use super::connect::{NoConnection, Resolve, connect};
+use super::connect::{Lookups, NoConnection, Resolve, connect};
 use super::errors::of_hyper;
 use super::grant::HttpGrant;
 use super::pool::{Pool, Sender, Way};
@@ -22,7 +22,7 @@ pub(crate) struct Client {
     grants: Vec<HttpGrant>,
     /// Whom to believe, for each file of certificates that a grant names, and for the platform's.
     authorities: Vec<(Option<PathBuf>, TlsConnector)>,
-    resolver: Arc<dyn Resolve>,
+    lookups: Lookups,
     pool: Arc<Pool>,
 }
 
@@ -43,7 +43,7 @@ impl Client {
                 authorities.push((grant.ca_file.clone(), connector));
             }
         }
-        Ok(Self { grants: grants.to_vec(), authorities, resolver, pool: Arc::default() })
+        Ok(Self { grants: grants.to_vec(), authorities, lookups: Lookups::new(resolver), pool: Arc::default() })
     }
 
     pub(super) fn grants(&self) -> &[HttpGrant] {
@@ -96,7 +96,7 @@ impl Client {
             (true, Some((_, connector))) => Some(connector),
             (true, None) => return Err(Error::ConfigurationError.into()),
         };
-        connect(self.resolver.as_ref(), way, tls, until).await
+        connect(&self.lookups, way, tls, until).await
     }
 }
 

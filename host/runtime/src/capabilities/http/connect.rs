@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hyper::client::conn::http1;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -43,6 +45,34 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// Names that are looked up at once for one plugin. A system's lookup cannot be called off: it keeps a thread of the host
+/// until the name servers have answered, or have been given up on, however little patience the guest has.
+const LOOKUPS: usize = 8;
+
+/// The lookups of a plugin.
+pub(super) struct Lookups {
+    resolver: Arc<dyn Resolve>,
+    places: Arc<Semaphore>,
+}
+
+impl Lookups {
+    pub(super) fn new(resolver: Arc<dyn Resolve>) -> Self {
+        Self { resolver, places: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+
+    /// A lookup that nobody waits for any more goes on, and keeps its place until it is over.
+    async fn find(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        let (resolver, name) = (Arc::clone(&self.resolver), name.to_owned());
+        let lookup = tokio::spawn(async move {
+            let found = resolver.resolve(&name).await;
+            drop(place);
+            found
+        });
+        lookup.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
 /// Why there is no connection.
 pub(super) enum NoConnection {
     Failed(Error),
@@ -67,12 +97,12 @@ impl From<Error> for NoConnection {
 
 /// A connection to an address of the origin's host that may be reached.
 pub(super) async fn connect(
-    resolver: &dyn Resolve,
+    lookups: &Lookups,
     way: &Way,
     tls: Option<&TlsConnector>,
     until: Instant,
 ) -> Result<Sender, NoConnection> {
-    let addresses = addresses(resolver, way, until).await?;
+    let addresses = addresses(lookups, way, until).await?;
     let stream = reached(&addresses, way.origin.port, until).await?;
     match tls {
         None => Ok(opened(stream).await?),
@@ -88,10 +118,10 @@ pub(super) async fn connect(
 }
 
 /// The addresses that may be reached. A literal is its own address.
-async fn addresses(resolver: &dyn Resolve, way: &Way, until: Instant) -> Result<Vec<IpAddr>, NoConnection> {
+async fn addresses(lookups: &Lookups, way: &Way, until: Instant) -> Result<Vec<IpAddr>, NoConnection> {
     let (found, literal) = match &way.origin.host {
         Host::Address(address) => (vec![*address], true),
-        Host::Name(name) => match timeout_at(until, resolver.resolve(name)).await {
+        Host::Name(name) => match timeout_at(until, lookups.find(name)).await {
             Ok(found) => (found.map_err(|error| of_resolve(&error))?, false),
             Err(_) => return Err(Error::DnsTimeout.into()),
         },

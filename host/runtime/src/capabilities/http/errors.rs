@@ -7,13 +7,14 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, IoError};
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
+use super::heads;
 use crate::host::State;
 
 /// The interface whose function is replaced, as the engine spells it.
 const TYPES: &str = "wasi:http/types@0.2.12";
 
 /// Links wasi:http, with a `http-error-code` that knows why a response's body broke off: the engine's own does not know
-/// the errors that its streams carry.
+/// the errors that its streams carry. What a guest piles up is counted.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
@@ -21,6 +22,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         let error = store.data_mut().http().table.get(&error)?;
         Ok((error.downcast_ref::<Error>().map(of_body).or_else(|| error.downcast_ref::<ErrorCode>().cloned()),))
     })?;
+    heads::guard(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

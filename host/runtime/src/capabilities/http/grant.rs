@@ -9,6 +9,7 @@ use http::{Method, header};
 
 use super::path;
 use crate::capabilities::advice::{key, quoted};
+use crate::output::shown;
 
 /// The methods of a grant that names none.
 const USUAL: [Method; 7] =
@@ -96,12 +97,6 @@ impl HttpGrant {
     pub(super) fn covers(&self, method: &Method, origin: &Origin, path: &str) -> bool {
         let methods: &[Method] = if self.methods.is_empty() { &USUAL } else { &self.methods };
         self.origin == *origin && methods.contains(method) && path::within(&self.path, path)
-    }
-
-    /// The grant of this one request.
-    fn of(method: &Method, origin: &Origin, path: &str) -> Self {
-        let methods = vec![method.clone()];
-        Self { origin: origin.clone(), path: path.to_owned(), methods, private: false, ca_file: None }
     }
 }
 
@@ -207,32 +202,56 @@ fn numeric(label: &str) -> bool {
     }
 }
 
+/// Characters of the longest method that is sent.
+const METHOD: usize = 32;
+
 /// Methods that turn a connection into something else, or reflect what the host added, are never sent.
 fn sendable(method: &Method) -> bool {
-    *method != Method::CONNECT && *method != Method::TRACE
+    *method != Method::CONNECT && *method != Method::TRACE && method.as_str().len() <= METHOD
 }
 
 /// The grant that covers a request. The error is the line for the operator, with the configuration that would allow it
-/// where there is one.
+/// where there is one. `show` is how a path is written for the operator.
 pub(super) fn permit<'a>(
     plugin: &str,
     granted: &'a [HttpGrant],
     method: &Method,
     uri: &Uri,
+    show: impl Fn(&str) -> String,
 ) -> Result<&'a HttpGrant, String> {
     let origin = Origin::of(uri).map_err(|why| format!("plugin `{plugin}` may not send a request: {why}"))?;
     let path = uri.path();
-    let sent = format!("plugin `{plugin}` may not send {method} {origin}{path}");
+    if sendable(method)
+        && let Some(grant) = granted.iter().find(|grant| grant.covers(method, &origin, path))
+    {
+        return Ok(grant);
+    }
+    let shown_path = show(path);
+    let sent = format!("plugin `{plugin}` may not send {} {origin}{shown_path}", shown(method.as_str(), METHOD));
     if !sendable(method) {
         return Err(format!("{sent}: nothing allows this method"));
     }
-    if let Some(grant) = granted.iter().find(|grant| grant.covers(method, &origin, path)) {
-        return Ok(grant);
-    }
+    let path = told_of(path, &shown_path);
     match path::problem(path) {
         Some(problem) => Err(format!("{sent}: the path {problem}, which only a grant of `{origin}/` allows")),
-        None => Err(format!("{sent}; to allow it, {}", line(plugin, granted, &HttpGrant::of(method, &origin, path)))),
+        None => match HttpGrant::new(&format!("{origin}{path}")) {
+            Ok(grant) => {
+                let grant = HttpGrant { methods: vec![method.clone()], ..grant };
+                Err(format!("{sent}; to allow it, {}", line(plugin, granted, &grant)))
+            }
+            Err(why) => Err(format!("{sent}: {why}")),
+        },
     }
+}
+
+/// As much of a path as the operator is told, in whole segments.
+fn told_of<'a>(path: &'a str, shown: &str) -> &'a str {
+    if path == shown {
+        return path;
+    }
+    let same = path.char_indices().zip(shown.chars()).take_while(|((_, one), other)| one == other);
+    let end = same.last().map_or(0, |((at, character), _)| at + character.len_utf8());
+    path[..end].rfind('/').map_or("/", |slash| &path[..=slash])
 }
 
 /// What to write so that `more` is granted too, in place of a grant of the same requests.
@@ -254,7 +273,8 @@ mod tests {
 
     fn permitted(grants: &[&str], method: &Method, url: &str) -> Result<(), String> {
         let grants: Vec<_> = grants.iter().map(|url| HttpGrant::new(url).unwrap()).collect();
-        permit("upload", &grants, method, &url.parse().unwrap()).map(|_| ())
+        let show = |path: &str| shown(&path.replace("s3cret", "[secret T]"), 100);
+        permit("upload", &grants, method, &url.parse().unwrap(), show).map(|_| ())
     }
 
     #[test]
@@ -302,8 +322,9 @@ mod tests {
     fn methods_narrow_a_grant_or_add_unusual_ones() {
         let grant = HttpGrant::new("https://a.example/").unwrap();
         let grants = [grant.clone().only(&["PUT".to_owned(), "PURGE".to_owned()]).unwrap()];
-        let sends =
-            |method: &str| permit("x", &grants, &method.parse().unwrap(), &"https://a.example/b".parse().unwrap());
+        let sends = |method: &str| {
+            permit("x", &grants, &method.parse().unwrap(), &"https://a.example/b".parse().unwrap(), str::to_owned)
+        };
         assert!(sends("PUT").is_ok() && sends("PURGE").is_ok());
         assert!(sends("GET").is_err() && sends("put").is_err());
         assert!(permitted(&["https://a.example/"], &"PURGE".parse().unwrap(), "https://a.example/").is_err());
@@ -323,6 +344,26 @@ mod tests {
              `http = [\"https://a.example/v1/\", { url = \"http://b.example:81/x\", methods = [\"PUT\"] }]` \
              under `[plugins.upload.grants]`"
         );
+    }
+
+    #[test]
+    fn what_a_guest_makes_up_at_length_is_told_in_short_and_without_secrets() {
+        let long = format!("http://b.example/a/{}/x", "y".repeat(60_000));
+        let why = permitted(&[], &Method::GET, &long).unwrap_err();
+        assert!(why.len() < 500 && why.contains("{ url = \"http://b.example/a/\", methods"), "{why}");
+        let why = permitted(&[], &Method::GET, "http://b.example/bots3cret/send").unwrap_err();
+        assert!(!why.contains("s3cret") && why.contains("/bot[secret T]/send; to allow it"), "{why}");
+        let method = Method::from_bytes("A".repeat(100_000).as_bytes()).unwrap();
+        let why = permitted(&["http://b.example/"], &method, "http://b.example/").unwrap_err();
+        assert!(why.len() < 500 && why.contains("nothing allows this method"), "{why}");
+    }
+
+    #[test]
+    fn a_line_that_the_configuration_would_refuse_is_not_told() {
+        for url in ["http://2852039166/latest", "http://0xa9fea9fe/", "http://127.1/"] {
+            let why = permitted(&[], &Method::GET, url).unwrap_err();
+            assert!(why.contains("neither a name nor a whole address") && !why.contains("to allow it"), "{why}");
+        }
     }
 
     #[test]

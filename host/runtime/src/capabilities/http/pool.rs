@@ -30,8 +30,16 @@ pub(super) struct Way {
     pub(super) authorities: usize,
 }
 
-#[derive(Default)]
-pub(super) struct Pool(Mutex<Waiting>);
+pub(super) struct Pool {
+    waiting: Mutex<Waiting>,
+    idle: Duration,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), idle: IDLE }
+    }
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -72,38 +80,41 @@ impl Pool {
             return;
         }
         let mut waiting = self.lock();
-        waiting.close_old();
+        waiting.close_old(self.idle);
         if waiting.connections.len() >= MOST {
             waiting.connections.remove(0);
         }
         waiting.connections.push(Connection { way, sender, since: Instant::now() });
         if !waiting.watched {
             waiting.watched = true;
-            runtime.spawn(watch(Arc::downgrade(self)));
+            runtime.spawn(watch(Arc::downgrade(self), self.idle));
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waiting {
-    fn close_old(&mut self) {
-        self.connections.retain(|connection| connection.since.elapsed() < IDLE && !connection.sender.is_closed());
+    fn close_old(&mut self, idle: Duration) {
+        self.connections.retain(|connection| connection.since.elapsed() < idle && !connection.sender.is_closed());
     }
 }
 
 /// Closes what has waited too long, until none is left.
-async fn watch(pool: Weak<Pool>) {
+async fn watch(pool: Weak<Pool>, idle: Duration) {
     loop {
-        tokio::time::sleep(IDLE / 2).await;
+        tokio::time::sleep(idle / 2).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut waiting = pool.lock();
-        waiting.close_old();
+        waiting.close_old(idle);
         if waiting.connections.is_empty() {
             waiting.watched = false;
             return;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

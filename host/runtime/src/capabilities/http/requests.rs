@@ -1,6 +1,7 @@
 //! The requests of one call: each is checked against the grants and counted before the client sends it.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,14 +9,16 @@ use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
-use super::body::{Allowance, Back, Received, Sent, empty};
+use super::body::{Allowance, Back, Received, Sent, Slot, empty};
 use super::client::{Client, Times, addressed};
 use super::connect::{NoConnection, Remedy};
 use super::grant::{self, HttpGrant};
+use super::heads::Heads;
 use super::pool::Way;
+use crate::capabilities::Granted;
 use crate::capabilities::advice::key;
 use crate::host::CallHost;
 use crate::limits::{Limits, size};
@@ -32,6 +35,9 @@ const CHUNK: usize = 16 << 10;
 /// Bytes of headers in each set that the guest holds, as they are kept in memory.
 const FIELDS: usize = 32 << 10;
 
+/// Characters of a path that a message shows.
+const PATH: usize = 200;
+
 /// Messages about refused requests of one call. A guest may go on to try others.
 const MESSAGES: usize = 16;
 
@@ -40,6 +46,7 @@ pub(crate) struct Setting<'a> {
     /// None where nothing is granted.
     pub(crate) client: Option<&'a Arc<Client>>,
     pub(crate) plugin: &'a Arc<str>,
+    pub(crate) granted: &'a Arc<Granted>,
     pub(crate) host: &'a Arc<dyn CallHost>,
     pub(crate) limits: RequestLimits,
     pub(crate) deadline: Instant,
@@ -69,6 +76,7 @@ impl From<&Limits> for RequestLimits {
 pub(crate) struct Requests {
     pub(crate) context: WasiHttpCtx,
     pub(crate) hooks: Hooks,
+    pub(crate) heads: Heads,
 }
 
 pub(crate) struct Hooks {
@@ -79,11 +87,23 @@ pub(crate) struct Hooks {
     slots: Arc<Semaphore>,
     sent: Arc<Allowance>,
     received: Arc<Allowance>,
+    ended: Ended,
+}
+
+/// Whether the call has ended. It has as soon as this is dropped.
+#[derive(Default)]
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// What the operator is told about the requests of a call, each thing once.
 pub(super) struct Told {
     plugin: Arc<str>,
+    granted: Arc<Granted>,
     host: Arc<dyn CallHost>,
     messages: Mutex<Vec<String>>,
 }
@@ -93,14 +113,18 @@ struct Admitted {
     client: Arc<Client>,
     grant: HttpGrant,
     way: Way,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl Requests {
     pub(crate) fn new(setting: &Setting<'_>) -> Self {
         let limits = setting.limits;
-        let told =
-            Told { plugin: Arc::clone(setting.plugin), host: Arc::clone(setting.host), messages: Mutex::default() };
+        let told = Told {
+            plugin: Arc::clone(setting.plugin),
+            granted: Arc::clone(setting.granted),
+            host: Arc::clone(setting.host),
+            messages: Mutex::default(),
+        };
         let at_once = size(u64::from(limits.at_once)).min(Semaphore::MAX_PERMITS);
         let hooks = Hooks {
             client: setting.client.map(Arc::clone),
@@ -110,10 +134,11 @@ impl Requests {
             slots: Arc::new(Semaphore::new(at_once)),
             sent: Arc::new(Allowance::new(limits.sent, "http-sent")),
             received: Arc::new(Allowance::new(limits.received, "http-received")),
+            ended: Ended::default(),
         };
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(FIELDS);
-        Self { context, hooks }
+        Self { context, hooks, heads: Heads::new(limits.requests) }
     }
 }
 
@@ -121,7 +146,9 @@ impl Hooks {
     /// Whether a request may be sent now; if so it is counted.
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
         let Some(client) = &self.client else { return Err(Error::HttpRequestDenied) };
-        let permitted = grant::permit(&self.told.plugin, client.grants(), request.method(), request.uri());
+        let secrets = &self.told.granted.secrets;
+        let show = |path: &str| secrets.shown(path, PATH);
+        let permitted = grant::permit(&self.told.plugin, client.grants(), request.method(), request.uri(), show);
         let grant = permitted.map_err(|advice| {
             self.told.once(advice);
             Error::HttpRequestDenied
@@ -138,6 +165,7 @@ impl Hooks {
             self.told.limit("has more requests under way", "http-at-once");
             return Err(Error::ConnectionLimitReached);
         };
+        let slot = Slot::new(slot);
         let admitted = Admitted { client: Arc::clone(client), grant: grant.clone(), way: client.way(grant), slot };
         self.left = left;
         Ok(admitted)
@@ -197,11 +225,15 @@ impl WasiHttpHooks for Hooks {
         let admitted = self.admit(&request);
         let (times, between) = (self.times(&options), options.between_bytes_timeout);
         let (told, sent, received) = (Arc::clone(&self.told), Arc::clone(&self.sent), Arc::clone(&self.received));
+        let ended = Arc::clone(&self.ended.0);
         Box::new(async move {
             let Admitted { client, grant, way, slot } = admitted?;
             let bodiless = bodiless(&request);
             let request = addressed(request, &way)?;
-            let request = request.map(|body| Sent::new(if bodiless { empty() } else { body }, Arc::clone(&sent)));
+            let request = request.map(|body| {
+                let body = if bodiless { empty() } else { body };
+                Sent::new(body, Arc::clone(&sent), Arc::clone(&slot), ended)
+            });
             let progress = request.body().progress();
             let answered = client.send(&way, request, times).await;
             if progress.exceeded() {
@@ -225,7 +257,8 @@ impl WasiHttpHooks for Hooks {
 
 impl Told {
     /// Tells the operator, unless it was told already or has heard enough of this call.
-    fn once(&self, message: String) {
+    fn once(&self, mut message: String) {
+        self.granted.secrets.hide(&mut message);
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() < MESSAGES && !messages.contains(&message) {
             self.host.log(Level::Warn, &printable(&message));

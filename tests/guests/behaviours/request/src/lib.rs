@@ -1,7 +1,9 @@
 //! Sends requests and returns what became of each, as a list: status, some headers and the body, or the code of the
 //! error. Of the payload: `method`, `to` (a URL, taken apart without a look at it), `header` (`name: value`), `body`,
 //! or `length` bytes of one, `announced` (its content-length); `repeat` rounds of `at_once` requests; `connect`,
-//! `first` and `between` milliseconds of patience; `read` is `no` where responses are let go of unread.
+//! `first` and `between` milliseconds of patience; `read` is `no` where responses are let go of unread, `finish` is `no`
+//! where bodies of requests are not brought to an end; with `debug` as `yes` a body that breaks off is told in the
+//! host's words.
 
 use guest::types::{Job, JobError};
 use wasip2::http::outgoing_handler::handle;
@@ -76,7 +78,13 @@ fn send(job: &Job) -> Result<FutureIncomingResponse, String> {
         .map_err(wrong("path"))?;
     let body = request.body().map_err(wrong("body"))?;
     let future = handle(request, Some(options(job)?)).map_err(|error| code(&error))?;
-    write(body, text.as_bytes(), number(job, "length").unwrap_or(0));
+    let finish = guest::text(job, "finish") != "no";
+    write(
+        body,
+        text.as_bytes(),
+        number(job, "length").unwrap_or(0),
+        finish,
+    );
     Ok(future)
 }
 
@@ -104,7 +112,7 @@ fn options(job: &Job) -> Result<RequestOptions, String> {
 }
 
 /// Writes as much of the body as is taken; that it was too much shows in the response.
-fn write(body: OutgoingBody, text: &[u8], mut length: u64) {
+fn write(body: OutgoingBody, text: &[u8], mut length: u64, finish: bool) {
     if let Ok(stream) = body.write() {
         let filler = [b'x'; 4096];
         let mut taken = text.is_empty() || stream.blocking_write_and_flush(text).is_ok();
@@ -117,7 +125,11 @@ fn write(body: OutgoingBody, text: &[u8], mut length: u64) {
         }
         drop(stream);
     }
-    let _ = OutgoingBody::finish(body, None);
+    if finish {
+        let _ = OutgoingBody::finish(body, None);
+    } else {
+        std::mem::forget(body);
+    }
 }
 
 fn answer(job: &Job, future: FutureIncomingResponse) -> Result<String, String> {
@@ -137,7 +149,7 @@ fn answer(job: &Job, future: FutureIncomingResponse) -> Result<String, String> {
     let body = if guest::text(job, "read") == "no" {
         String::new()
     } else {
-        read(&response)?
+        read(&response, guest::text(job, "debug") == "yes")?
     };
     Ok(format!(
         "{{\"status\":{status},\"headers\":{{{}}},\"length\":{},\"body\":{:?}}}",
@@ -147,7 +159,7 @@ fn answer(job: &Job, future: FutureIncomingResponse) -> Result<String, String> {
     ))
 }
 
-fn read(response: &IncomingResponse) -> Result<String, String> {
+fn read(response: &IncomingResponse, debug: bool) -> Result<String, String> {
     let body = response.consume().map_err(|()| "no body")?;
     let stream = body.stream().map_err(|()| "no stream")?;
     let mut bytes = Vec::new();
@@ -157,8 +169,8 @@ fn read(response: &IncomingResponse) -> Result<String, String> {
             Err(StreamError::Closed) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(StreamError::LastOperationFailed(error)) => {
                 return Err(match http_error_code(&error) {
-                    Some(error) => code(&error),
-                    None => error.to_debug_string(),
+                    Some(error) if !debug => code(&error),
+                    _ => error.to_debug_string(),
                 });
             }
         }
