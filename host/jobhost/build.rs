@@ -1,5 +1,5 @@
 //! Embeds the templates of `jobhost plugin new`, the guest crate and the plugin interface as they lie in the repository, so
-//! that the program needs no checkout to make a project of them.
+//! that the program needs no checkout to make a project of them; and assembles the component that `jobhost bench` runs.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -22,6 +22,15 @@ const MANIFESTS: [&str; 3] = ["Cargo.toml", "jobhost-plugin/Cargo.toml", "jobhos
 
 fn main() -> Result<(), Box<dyn Error>> {
     let home = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("templates.rs"), templates(&home)?)?;
+    println!("cargo::rerun-if-changed=src/bench/no-op.wat");
+    fs::write(out.join("no-op.wasm"), wat::parse_file(home.join("src/bench/no-op.wat"))?)?;
+    Ok(())
+}
+
+/// An array of names and contents.
+fn templates(home: &Path) -> Result<String, Box<dyn Error>> {
     let mut files = Vec::new();
     for (folder, prefix) in ROOTS {
         let root = home.join(folder);
@@ -41,8 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string())?;
     }
     code.push_str("]\n");
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("templates.rs"), code)?;
-    Ok(())
+    Ok(code)
 }
 
 /// The files below a folder, relative to it. What tools leave there is none of it.

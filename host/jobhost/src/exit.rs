@@ -25,9 +25,9 @@ pub enum Exit {
     Unavailable = 69,
     /// A bug in jobhost.
     Bug = 70,
-    /// A second SIGINT.
+    /// A second SIGINT; of `bench` the first.
     Interrupted = 130,
-    /// A second SIGTERM.
+    /// A second SIGTERM; of `bench` the first.
     Terminated = 143,
 }
 

@@ -132,6 +132,11 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 
 /// An engine with a slot for each job that may run, and as many for hooks.
 pub fn engine(config: &Config) -> Result<Engine, HostError> {
+    engine_on(config, None)
+}
+
+/// The same with so many threads for guests, or one for each processor.
+pub fn engine_on(config: &Config, threads: Option<u32>) -> Result<Engine, HostError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
     let settings = EngineSettings {
         calls: config.concurrency,
@@ -139,6 +144,7 @@ pub fn engine(config: &Config) -> Result<Engine, HostError> {
         memory,
         cache: cache(config)?,
         compiler: Some(compiler(config.compile)),
+        threads,
         ..EngineSettings::default()
     };
     let engine = Engine::new(&settings)?;
@@ -219,7 +225,7 @@ fn handles(plugin: &PluginConfig, name: &str) -> bool {
 }
 
 /// Who this worker is.
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     Identity { host: host.unwrap_or_else(|| "localhost".to_owned()), pid: std::process::id() }
 }

@@ -1,6 +1,7 @@
 //! jobhost: runs background jobs from Redis or SQLite, each in a WebAssembly
 //! sandbox. Here the queue and the runtime meet; the binary is `cli::main`.
 
+pub mod bench;
 pub mod canary;
 pub mod cause;
 pub mod cli;

@@ -36,7 +36,7 @@ pub use keyvalue::{Bucket, Change, Changed, Entry, KeyValue, Quota, Values};
 pub use record::{AttemptRecord, Cause, Progress};
 pub use store::{
     Counts, FailedJob, FollowUp, Held, JobState, JobStatus, Pushed, Reservation, ReserveOptions, Retain, Settled,
-    Settlement, Store, SweepReport, Verdict, Wake,
+    Settlement, Store, SweepReport, Verdict, Vitals, Wake,
 };
 pub use trials::{Counted, NewTrial, Terms, Trial, TrialEnd, TrialName, Trials, Tries};
 pub use url::{OpenOptions, StoreUrl, open};

@@ -1,7 +1,7 @@
 //! The contract of a store: what Redis and SQLite both promise.
 //!
-//! Every call takes effect whole or not at all, but for `prune_failed` and
-//! `clear`, which may be long and then work in steps. Every other call, and
+//! Every call takes effect whole or not at all, but for `prune_failed`, `clear`
+//! and `erase`, which may be long and then work in steps. Every other call, and
 //! every step of those, answers within 30 s, be it that the store is not
 //! available. A call that takes a [`Token`] may be sent again with the same
 //! token and arguments after an error that [`StoreError::is_transient`] calls
@@ -52,6 +52,9 @@ pub trait Store: KeyValue + Trials + Workers {
     /// names the setting and the remedy. Empty if nothing does, or where the
     /// store does not let us see a setting.
     async fn warnings(&self) -> Result<Vec<String>, StoreError>;
+
+    /// What to know of the store beside what is measured of it.
+    async fn vitals(&self) -> Result<Vitals, StoreError>;
 
     /// Stores jobs, all or none, in order; they are reserved first in, first
     /// out, the delayed ones when they are due. With a fence nothing is stored
@@ -148,6 +151,27 @@ pub trait Store: KeyValue + Trials + Workers {
     /// pushed meanwhile stays; one that is taken out of the failed set meanwhile
     /// may go. What was removed before an error stays so.
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError>;
+
+    /// Whether anything is kept of this channel, be it only its counter of ids.
+    async fn is_used(&self, channel: &Channel) -> Result<bool, StoreError>;
+
+    /// Removes all that is kept of a channel: jobs in every state, their
+    /// records and the counter of ids, so that it is as if it had never been
+    /// used. Nobody else may use it meanwhile. What was removed before an error
+    /// stays so.
+    async fn erase(&self, channel: &Channel) -> Result<(), StoreError>;
+}
+
+/// What a store says of itself to whoever measures it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vitals {
+    /// What it is, with its version: `Redis 7.0.15`.
+    pub engine: String,
+    /// What an accepted job survives, in the words of the store's own settings.
+    pub durability: String,
+    /// The time that the processors have worked for the store's server since it
+    /// was started; `None` where there is no server.
+    pub cpu: Option<Duration>,
 }
 
 /// The answer to a push.

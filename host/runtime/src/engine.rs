@@ -18,7 +18,7 @@ use crate::capabilities::{open, stream_error};
 use crate::compiler::Compiler;
 use crate::host::{Stage, State};
 use crate::limits::{Limits, size};
-use crate::ticker;
+use crate::ticker::Ticker;
 
 /// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
 /// giving pages back to the kernel, which would not scale over threads.
@@ -53,6 +53,8 @@ pub struct EngineSettings {
     pub compiler: Option<Compiler>,
     /// Finds the hosts to which plugins send requests.
     pub resolver: Arc<dyn Resolve>,
+    /// Threads on which guests run, at least 1; without it one for each processor.
+    pub threads: Option<u32>,
 }
 
 impl Default for EngineSettings {
@@ -65,6 +67,7 @@ impl Default for EngineSettings {
             cache: None,
             compiler: None,
             resolver: Arc::new(SystemResolver),
+            threads: None,
         }
     }
 }
@@ -149,13 +152,15 @@ fn plain() -> Build {
 pub(crate) struct Machine {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 impl Engine {
     /// Reserves the pool and starts the threads. Where there is no pool to be had it goes on without, see
     /// [`Self::allocation`].
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls)] {
+        let threads = settings.threads.unwrap_or(1);
+        for (setting, value) in [("calls", settings.calls), ("hook_calls", settings.hook_calls), ("threads", threads)] {
             if value == 0 {
                 return Err(EngineError::Zero { setting });
             }
@@ -166,12 +171,12 @@ impl Engine {
         }
         let build = Build { pooling: allocation == Allocation::Pooling, ..plain() };
         let machine = Machine::new(engine)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("jobhost-guest")
-            .event_interval(POLLS)
-            .enable_time()
-            .enable_io()
-            .build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.thread_name("jobhost-guest").event_interval(POLLS).enable_time().enable_io();
+        if let Some(threads) = settings.threads {
+            runtime.worker_threads(size(u64::from(threads)));
+        }
+        let runtime = runtime.build()?;
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
             allocation,
@@ -268,9 +273,14 @@ impl Drop for Inner {
 
 impl Machine {
     fn new(engine: wasmtime::Engine) -> Result<Self, EngineError> {
-        ticker::start(engine.weak())?;
+        let weak = engine.weak();
+        let ticker = Arc::new(Ticker::start(move || {
+            if let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+            }
+        })?);
         let linker = linker(&engine).map_err(unsupported)?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine, linker, ticker })
     }
 }
 

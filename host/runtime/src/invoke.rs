@@ -110,6 +110,7 @@ async fn attempt<T: Send + 'static>(
     work: Work<T>,
 ) -> Finished<T> {
     let began = Instant::now();
+    let _running = plugin.ticker.running();
     let budget = call.budget;
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
@@ -224,7 +225,8 @@ fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {
     Usage {
         duration: began.elapsed(),
         peak_memory: state.meter.peak(),
-        fuel: store.get_fuel().ok().map(|left| limit.saturating_sub(left)),
+        // Without fuel to ask is an error, which costs as much as a small guest.
+        fuel: if limit > 0 { store.get_fuel().ok().map(|left| limit.saturating_sub(left)) } else { None },
         bytes_in: 0,
         bytes_out: 0,
         stdout,

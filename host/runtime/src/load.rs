@@ -132,6 +132,7 @@ pub(crate) fn link(
         indices,
         warnings: warnings(exports),
         pre,
+        ticker: Arc::clone(&machine.ticker),
         build,
         engine: engine.clone(),
         granted,

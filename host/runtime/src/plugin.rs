@@ -18,6 +18,7 @@ use crate::invoke::{self, Call, Work};
 use crate::limits::Limits;
 use crate::origin::Pin;
 use crate::outcome::{Finished, Outcome};
+use crate::ticker::Ticker;
 use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
 
@@ -69,6 +70,8 @@ pub(crate) struct Loaded {
     pub(crate) indices: Indices,
     pub(crate) warnings: Vec<String>,
     pub(crate) pre: InstancePre<State>,
+    /// That of the engine that `pre` is for.
+    pub(crate) ticker: Arc<Ticker>,
     /// What its limits ask for; it runs outside of the pool all the same if it does not fit there.
     pub(crate) build: Build,
     pub(crate) engine: Engine,

@@ -1,4 +1,5 @@
-//! A plugin's file, read once: what is checked is what is compiled, whatever becomes of the file meanwhile.
+//! A plugin's file, read once: what is checked is what is compiled, whatever becomes of the file meanwhile. Or a component
+//! that is part of the host.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -27,6 +28,12 @@ impl Source {
         let bytes = read_file(path, limit).map_err(|problem| LoadError::of_file(path, problem))?;
         let digest = digest(&bytes);
         Ok(Self { path: path.to_owned(), bytes, digest })
+    }
+
+    /// A component that is no file. It is called `name` where the path of a file would be told.
+    pub fn of(name: &str, bytes: Vec<u8>) -> Self {
+        let digest = digest(&bytes);
+        Self { path: PathBuf::from(name), bytes, digest }
     }
 
     /// Where it was read.

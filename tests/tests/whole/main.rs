@@ -24,6 +24,7 @@ macro_rules! on_both_stores {
 }
 
 mod bad_input;
+mod bench;
 mod canary;
 mod chaos;
 mod commands;

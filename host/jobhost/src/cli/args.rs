@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use jobhost_runtime::Signer;
 
+use crate::bench::{LEAST_PAYLOAD, Part, Synchronous};
 use crate::config::parse_duration;
 
 pub use plugin::{PluginBuildArgs, PluginNewArgs, PluginTestArgs};
@@ -108,6 +109,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Measure what this machine, the store and sandboxes can do; no queue is touched
+    Bench(BenchArgs),
     /// Compile one component for another process of this program, which starts this
     #[command(hide = true)]
     CompileComponent {
@@ -285,6 +288,35 @@ pub struct FailedPruneArgs {
     pub queues: Vec<String>,
 }
 
+/// Of `bench`.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// Jobs of each run, 1 to 10000000
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub jobs: u32,
+    /// How many jobs run at the same time, 1 to 1024
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub concurrency: u32,
+    /// The component that runs them, without any grants [default: a built-in one that does nothing]
+    #[arg(long = "plugin", short = 'p', value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// Bytes of each job's payload, 16 to 1000000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(i64::from(LEAST_PAYLOAD)..=1_000_000))]
+    pub payload_bytes: u32,
+    /// How often each figure is measured, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// What to measure; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub only: Vec<Part>,
+    /// Where the SQLite file is made that is measured without --store [default: the working directory]
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// How much that file's commits wait for the disk [default: full]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub synchronous: Option<Synchronous>,
+}
+
 /// Of `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -321,94 +353,4 @@ pub struct PluginInspectArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The command line, options read from the environment left out.
-    fn parse(line: &str) -> Result<Command, clap::Error> {
-        let words = std::iter::once("jobhost").chain(line.split_whitespace());
-        Cli::try_parse_from(words).map(|cli| cli.command)
-    }
-
-    #[test]
-    fn documented_command_lines_are_read() {
-        for line in [
-            "run",
-            "run --plugin a.wasm --plugin b.wasm --concurrency 4 --queue a --queue b",
-            "listen --store sqlite:x.db --config x.toml --json",
-            "push copy_asset",
-            "push copy_asset {} --queue q --delay 5m --ttr 10m",
-            "push copy_asset -",
-            "push copy_asset @file.json",
-            "push --batch -",
-            "push --batch jobs.jsonl --queue q",
-            "info",
-            "info a b --json",
-            "status copy-asset/1",
-            "exec --plugin x.wasm --name n {}",
-            "exec --plugin x.wasm - --ttr 90s",
-            "failed list --queue a",
-            "failed show a/1",
-            "failed retry a/1 a/2",
-            "failed retry --all",
-            "failed remove a/1 2 --queue a",
-            "failed prune --older 30d",
-            "remove 1 --queue a",
-            "clear a --yes",
-            "config check --color never",
-            "workers --store sqlite:x.db --json",
-            "plugin list --json",
-            "plugin inspect x.wasm --json",
-            "plugin check --config x.toml",
-            "plugin new greet",
-            "plugin new greet --lang rust --hooks",
-            "plugin build",
-            "plugin build greet --json",
-            "plugin test greet --update",
-            "plugin test --watch",
-            "completions bash",
-            "--log-format json info",
-        ] {
-            assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
-        }
-    }
-
-    #[test]
-    fn wrong_command_lines_are_refused() {
-        for line in [
-            "",
-            "push",
-            "push a {} --batch -",
-            "push a --delay 5",
-            "run --concurrency 0",
-            "run --concurrency 1025",
-            "failed retry",
-            "failed retry a/1 --all",
-            "failed remove",
-            "failed prune",
-            "exec {}",
-            "clear",
-            "clear a --queue b",
-            "config",
-            "plugin",
-            "plugin inspect",
-            "plugin check x.wasm",
-            "plugin new",
-            "plugin new greet --lang cobol",
-            "plugin build a b",
-            "plugin test --watch --update",
-            "plugin list x",
-            "workers x",
-            "completions tcsh",
-            "info --color sometimes",
-        ] {
-            assert!(parse(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_delay_without_unit_says_what_to_write() {
-        let message = parse("push a --delay 5").unwrap_err().to_string();
-        assert!(message.contains("`5` has no unit; write \"5s\""), "{message}");
-    }
-}
+mod tests;

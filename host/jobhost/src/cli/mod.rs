@@ -3,6 +3,7 @@
 
 pub mod args;
 mod attempt;
+mod bench;
 mod clear;
 mod compile;
 mod completions;
@@ -98,6 +99,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Workers => workers::run(&global, output).await,
         Command::Config { command } => config::run(&global, command, output).await,
         Command::Plugin { command } => plugin::run(&global, command, output).await,
+        Command::Bench(args) => bench::run(&global, args, output).await,
         // It needs no runtime, and never comes here.
         Command::CompileComponent { arguments } => compile::run(&arguments),
         Command::Completions { shell } => completions::run(shell, output),

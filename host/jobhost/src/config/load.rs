@@ -40,9 +40,17 @@ pub struct Request {
 
 /// Reads, resolves and checks. The error holds every problem that was found.
 pub fn load(request: &Request) -> Result<Config, ConfigError> {
+    resolve(request, source_of(request))
+}
+
+/// The same without any file: what was requested, and the defaults.
+pub fn load_without_file(request: &Request) -> Result<Config, ConfigError> {
+    resolve(request, None)
+}
+
+fn resolve(request: &Request, source: Option<PathBuf>) -> Result<Config, ConfigError> {
     let stand_in =
         Channel::new(DEFAULT_QUEUE).map_err(|error| ConfigError::one(Place::option("default"), error.to_string()))?;
-    let source = source_of(request);
     let mut problems = Vec::new();
     let file = match &source {
         Some(path) => read_file(path, &stand_in, request.check_paths, &mut problems)?,

@@ -24,7 +24,7 @@ pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
 pub use file::is_name;
 pub use limits::{LIMITS, LimitKey, Unit};
-pub use load::{Request, load};
+pub use load::{Request, load, load_without_file};
 pub use lone_grants::read_lone_grants;
 pub use problem::{ConfigError, Place, Problem, did_you_mean};
 pub use swap::{show_factor, show_share};

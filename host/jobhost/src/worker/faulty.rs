@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jobhost_queue::{
     Bucket, Change, Changed, Channel, Counted, Counts, FailedJob, Held, JobId, JobStatus, KeyValue, Lease, NewJob,
     NewTrial, Progress, Pushed, Quota, Reservation, ReserveOptions, Roster, Settled, Settlement, Store, StoreError,
-    SweepReport, Token, Trial, TrialEnd, TrialName, Trials, Values, Wake, WorkerRecord, Workers,
+    SweepReport, Token, Trial, TrialEnd, TrialName, Trials, Values, Vitals, Wake, WorkerRecord, Workers,
 };
 use tokio::sync::watch;
 
@@ -183,6 +183,10 @@ impl Store for Faulty {
         self.through("warnings", self.inner.warnings()).await
     }
 
+    async fn vitals(&self) -> Result<Vitals, StoreError> {
+        self.through("vitals", self.inner.vitals()).await
+    }
+
     async fn push(
         &self,
         channel: &Channel,
@@ -268,5 +272,12 @@ impl Store for Faulty {
 
     async fn clear(&self, channel: &Channel) -> Result<u64, StoreError> {
         self.through("clear", self.inner.clear(channel)).await
+    }
+    async fn is_used(&self, channel: &Channel) -> Result<bool, StoreError> {
+        self.through("is_used", self.inner.is_used(channel)).await
+    }
+
+    async fn erase(&self, channel: &Channel) -> Result<(), StoreError> {
+        self.through("erase", self.inner.erase(channel)).await
     }
 }

@@ -203,3 +203,9 @@ pub async fn a_store_answers_a_ping(t: Stage) {
     t.another().await.ping().await.unwrap();
     assert!(!t.store.address().is_empty());
 }
+
+pub async fn a_store_says_what_it_is(t: Stage) {
+    let vitals = t.store.vitals().await.unwrap();
+    assert!(vitals.engine.contains(|c: char| c.is_ascii_digit()), "{vitals:?}");
+    assert!(!vitals.durability.is_empty(), "{vitals:?}");
+}

@@ -167,6 +167,7 @@ macro_rules! __promises {
                 progress_is_kept_while_the_lease_holds
                 progress_under_a_foreign_lease_is_lost
                 a_store_answers_a_ping
+                a_store_says_what_it_is
             }
             retain {
                 a_done_record_stays_as_long_as_it_is_retained
@@ -194,6 +195,9 @@ macro_rules! __promises {
                 a_job_pushed_during_a_clear_stays
                 a_lease_of_a_cleared_job_is_lost
                 clear_leaves_channels_whose_names_begin_alike
+                an_erased_channel_is_as_if_it_had_never_been_used
+                a_channel_of_which_only_ids_are_left_is_used_until_it_is_erased
+                erase_leaves_channels_whose_names_begin_alike
             }
             wait {
                 wait_returns_at_once_where_a_job_waits

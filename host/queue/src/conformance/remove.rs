@@ -1,4 +1,4 @@
-//! Promises of `remove` and `clear`.
+//! Promises of `remove`, `clear` and `erase`.
 
 use super::stage::{Stage, channel, done, ids, push_to, seconds};
 use crate::job::JobId;
@@ -97,6 +97,53 @@ pub async fn clear_leaves_channels_whose_names_begin_alike(t: Stage) {
     }
     t.push(&["ours"]).await;
     assert_eq!(t.store.clear(&t.channel).await.unwrap(), 1);
+    for other in &others {
+        assert_eq!(t.drain_of(other).await, ["theirs"], "{other}");
+    }
+}
+
+pub async fn an_erased_channel_is_as_if_it_had_never_been_used(t: Stage) {
+    assert!(!t.store.is_used(&t.channel).await.unwrap());
+    let failed = t.fail("f").await;
+    t.push(&["done"]).await;
+    let taken = t.take_one().await;
+    t.done(&taken).await;
+    t.push(&["held"]).await;
+    let held = t.take_one().await;
+    t.push(&vec!["waiting"; 1200]).await;
+    t.push_delayed("delayed", seconds(10)).await;
+    assert!(t.store.is_used(&t.channel).await.unwrap());
+    t.store.erase(&t.channel).await.unwrap();
+    assert!(!t.store.is_used(&t.channel).await.unwrap());
+    assert_eq!(t.counts().await, Counts::default());
+    assert_eq!(t.extend(&held.lease).await, Held::Lost);
+    for id in [failed, taken.lease.id, held.lease.id] {
+        assert!(t.status(id).await.is_none(), "{id}");
+    }
+    assert!(t.failed_ids(0, 9).await.is_empty());
+    t.clock.advance(seconds(10));
+    assert!(t.drain().await.is_empty());
+    assert_eq!(t.push(&["anew"]).await, [JobId(1)]);
+    assert_eq!(t.drain().await, ["anew"]);
+}
+
+pub async fn a_channel_of_which_only_ids_are_left_is_used_until_it_is_erased(t: Stage) {
+    t.push(&["a"]).await;
+    t.store.clear(&t.channel).await.unwrap();
+    assert!(t.store.is_used(&t.channel).await.unwrap());
+    t.store.erase(&t.channel).await.unwrap();
+    assert!(!t.store.is_used(&t.channel).await.unwrap());
+    t.store.erase(&t.channel).await.unwrap();
+}
+
+pub async fn erase_leaves_channels_whose_names_begin_alike(t: Stage) {
+    let name = t.channel.as_str();
+    let others = ["b", "waiting", "messages"].map(|end| channel(&format!("{name}.{end}")));
+    for other in &others {
+        push_to(t.store.as_ref(), other, &["theirs"]).await;
+    }
+    t.push(&["ours"]).await;
+    t.store.erase(&t.channel).await.unwrap();
     for other in &others {
         assert_eq!(t.drain_of(other).await, ["theirs"], "{other}");
     }

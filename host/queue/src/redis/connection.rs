@@ -114,7 +114,7 @@ impl Connection {
         .await
     }
 
-    /// Runs a command that only looks.
+    /// Runs a command, which is not sent again.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StoreError> {
         self.in_time(async {
             let (generation, mut link) = self.connected().await?;

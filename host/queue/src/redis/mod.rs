@@ -1,6 +1,6 @@
 //! The Redis store: yii2-queue's keys, and beside them what a lease, a failed
-//! set and a status need. Each verb is one script (`scripts/*.lua`); this
-//! module checks arguments, calls it and reads its reply. It decides nothing
+//! set and a status need. Each verb is one script (`scripts/*.lua`) or one
+//! command; this module checks arguments, calls it and reads its reply. It decides nothing
 //! about jobs.
 //!
 //! Sharing a queue with PHP programs:
@@ -38,7 +38,7 @@ use crate::job::{Channel, JobId, Lease, NewJob, Token};
 use crate::record::Progress;
 use crate::store::{
     Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
-    Wake,
+    Vitals, Wake,
 };
 use connection::Connection;
 use encode::{add_job, add_lease, add_settlement, check_count, check_token, millis, one_channel};
@@ -103,6 +103,10 @@ impl Store for RedisStore {
 
     async fn warnings(&self) -> Result<Vec<String>, StoreError> {
         settings::warnings(&self.connection).await
+    }
+
+    async fn vitals(&self) -> Result<Vitals, StoreError> {
+        settings::vitals(&self.connection).await
     }
 
     async fn push(
@@ -290,5 +294,16 @@ impl Store for RedisStore {
         let mut call = self.call(&scripts::CLEAR, &[channel]);
         call.arg(Token::random().as_str());
         decode::number(&self.connection, &self.invoke::<String>(&call).await?)
+    }
+
+    async fn is_used(&self, channel: &Channel) -> Result<bool, StoreError> {
+        let keys: Vec<_> = keys::block(channel).collect();
+        Ok(self.connection.query::<u64>(redis::cmd("EXISTS").arg(keys)).await? > 0)
+    }
+
+    async fn erase(&self, channel: &Channel) -> Result<(), StoreError> {
+        let keys: Vec<_> = keys::block(channel).collect();
+        // The memory is freed beside the server's other work.
+        self.connection.query::<()>(redis::cmd("UNLINK").arg(keys)).await
     }
 }

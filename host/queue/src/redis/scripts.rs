@@ -1,4 +1,4 @@
-//! The scripts, one for each verb, with the shared prelude before them. Their
+//! The scripts, one for each verb, with the shared pieces before them. Their
 //! headers in `scripts/*.lua` list KEYS, ARGV and what they return.
 
 use std::sync::LazyLock;
@@ -7,7 +7,14 @@ use redis::Script;
 
 use super::keys::{BUCKET_KINDS, KINDS, Kind, TRIAL_KINDS, WORKER_KINDS};
 
-/// The names and types of a block of KEYS as Lua, then the prelude, then a script.
+/// What all scripts share, each piece built on those before it.
+const SHARED: &[(&str, &str)] = &[
+    ("prelude.lua", include_str!("scripts/shared/prelude.lua")),
+    ("records.lua", include_str!("scripts/shared/records.lua")),
+    ("queueing.lua", include_str!("scripts/shared/queueing.lua")),
+];
+
+/// The names and types of a block of KEYS as Lua, then the shared pieces, then a script.
 fn assemble(body: &str) -> Script {
     let list = |kinds: &[Kind], of: fn(&Kind) -> &'static str| {
         let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
@@ -18,7 +25,8 @@ fn assemble(body: &str) -> Script {
         let (names, types) = (list(kinds, |kind| kind.name), list(kinds, |kind| kind.redis_type));
         format!("local {of}NAMES = {{ {names} }}\nlocal {of}TYPES = {{ {types} }}\n")
     });
-    Script::new(&format!("{}{}\n{body}", kinds.concat(), include_str!("scripts/prelude.lua")))
+    let shared = SHARED.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
+    Script::new(&format!("{}{shared}\n{body}", kinds.concat()))
 }
 
 macro_rules! scripts {
@@ -69,8 +77,7 @@ mod tests {
 
     #[test]
     fn no_script_spells_a_key_expires_one_or_lists_the_database() {
-        let texts = FILES.iter().copied().chain([("prelude.lua", include_str!("scripts/prelude.lua"))]);
-        for (file, text) in texts {
+        for (file, text) in FILES.iter().chain(SHARED) {
             let calls = text.lines().flat_map(|line| line.split("redis.call(").skip(1));
             for call in calls {
                 let mut arguments = call.split(", ");

@@ -47,7 +47,7 @@ use crate::keyvalue::{Bucket, Change, Changed, KeyValue, Quota, Values, check_ke
 use crate::record::Progress;
 use crate::store::{
     Counts, FailedJob, Held, JobStatus, Pushed, Reservation, ReserveOptions, Settled, Settlement, Store, SweepReport,
-    Wake,
+    Vitals, Wake,
 };
 use crate::trials::{Counted, NewTrial, Trial, TrialEnd, TrialName, Trials};
 use crate::url::OpenOptions;
@@ -116,6 +116,18 @@ impl Store for SqliteStore {
                 "with synchronous=normal a power cut may undo what store {} accepted or settled in the last moments before it; leave `?synchronous=normal` out of the address to be safe from that",
                 self.place.address
             )],
+        })
+    }
+
+    async fn vitals(&self) -> Result<Vitals, StoreError> {
+        let synchronous = match self.place.synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        Ok(Vitals {
+            engine: format!("SQLite {}", rusqlite::version()),
+            durability: format!("synchronous={synchronous}"),
+            cpu: None,
         })
     }
 
@@ -260,6 +272,21 @@ impl Store for SqliteStore {
                 return Ok(removed);
             }
             rest = left;
+            tokio::time::sleep(BETWEEN_STEPS).await;
+        }
+    }
+
+    async fn is_used(&self, channel: &Channel) -> Result<bool, StoreError> {
+        let channel = channel.clone();
+        self.readers.read(move |sql| Ok(line::load(sql, &channel)?.is_some())).await
+    }
+
+    async fn erase(&self, channel: &Channel) -> Result<(), StoreError> {
+        loop {
+            let channel = channel.clone();
+            if self.writer.run(move |verb| remove::erase_some(verb, &channel)).await? {
+                return Ok(());
+            }
             tokio::time::sleep(BETWEEN_STEPS).await;
         }
     }

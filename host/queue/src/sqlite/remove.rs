@@ -1,4 +1,4 @@
-//! Takes live jobs out of a queue.
+//! Takes live jobs out of a queue, or all that there is of it.
 
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,32 @@ pub(super) fn clear_some(verb: &mut Verb<'_>, channel: &Channel, rest: Option<Re
     lines.save(verb)?;
     let all_seen = found.len() < usize::from(STEP) && found.last().is_none_or(|(row, _)| *row == rest.after);
     Ok((removed, Some(rest).filter(|_| !all_seen)))
+}
+
+/// One step of an erasure; whether it was the last. Answers to calls with a
+/// token are kept for all queues together, and go with their time.
+pub(super) fn erase_some(verb: &mut Verb<'_>, channel: &Channel) -> Done<bool> {
+    let began = Instant::now();
+    let mut lines = Lines::default();
+    let Some(line) = lines.known(verb, channel)? else {
+        return Ok(true);
+    };
+    let (number, (first, last)) = (line.number, line.rows());
+    let rows: Vec<i64> = verb
+        .sql
+        .prepare_cached("SELECT row FROM jobs WHERE row BETWEEN ?1 AND ?2 ORDER BY row LIMIT ?3")?
+        .query_map((first, last, STEP), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for row in &rows {
+        drop_row(verb, *row)?;
+        if began.elapsed() >= TRANSACTION {
+            break;
+        }
+    }
+    if rows.is_empty() {
+        verb.sql.prepare_cached("DELETE FROM channels WHERE number = ?1")?.execute([number])?;
+    }
+    Ok(rows.is_empty())
 }
 
 /// The number that counts the live jobs of a state.

@@ -16,9 +16,16 @@ notice_clear(k)
 if fence and not held(fence, ARGV[3], ARGV[4]) then
   return 'lost'
 end
-local result = { 'stored' }
+local result, jobs, n = { 'stored' }, {}, 0
 for at = fence and 5 or 3, #ARGV, 3 do
-  result[#result + 1] = store_job(k, job_from(at, token, #result), now)
+  n = n + 1
+  jobs[#jobs + 1] = job_from(at, token, n)
+  if #jobs == AT_ONCE or at + 3 > #ARGV then
+    for _, id in ipairs(store_jobs(k, jobs, now)) do
+      result[#result + 1] = id
+    end
+    jobs = {}
+  end
 end
 result = table.concat(result, ' ')
 keep_receipt(k, token, result, now)

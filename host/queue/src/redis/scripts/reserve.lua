@@ -64,9 +64,13 @@ local function is_in_future(score)
   return score and tonumber(score) > now / 1000
 end
 
+local function is_number(id)
+  return string.match(id, '^[1-9]%d*$') and #id <= 15
+end
+
 -- An id that no counter gave (a hand-written `abc`) gets a number of its own.
 local function numbered(id, message)
-  if string.match(id, '^[1-9]%d*$') and #id <= 15 then
+  if is_number(id) then
     return id
   end
   local new = new_id(k, message)
@@ -115,6 +119,58 @@ end
 
 local jobs, aside, bytes, locked, reclaimed = {}, {}, 0, 0, {}
 
+-- What is still to be written of the plain jobs taken: each command is given all of them.
+local pending = { attempts = {}, reserved = {}, jobs = {}, leases_at = {}, ids = {} }
+
+local function write_pending()
+  if #pending.ids == 0 then
+    return
+  end
+  redis.call('HSET', k.attempts, unpack(pending.attempts))
+  add_many(k, 'reserved', pending.reserved)
+  redis.call('HSET', k.jobs, unpack(pending.jobs))
+  add_many(k, 'leases_at', pending.leases_at)
+  if k.has.orphans then
+    redis.call('ZREM', k.orphans, unpack(pending.ids))
+  end
+  pending = { attempts = {}, reserved = {}, jobs = {}, leases_at = {}, ids = {} }
+end
+
+local function append(list, one, two)
+  list[#list + 1] = one
+  list[#list + 1] = two
+end
+
+local now_text = text(now)
+-- Lease records of this call differ by the ttr alone: score and text by ttr.
+local leases = {}
+
+local function lease_of(ttr)
+  if not leases[ttr] then
+    local score = lease_score(ttr, now)
+    leases[ttr] = { score = score, record = lease_record({ token = token, at = now_text, stopping = false,
+      worker = worker, ttr = ttr }, score) }
+  end
+  return leases[ttr]
+end
+
+-- The same as `take` for a job that no worker of ours had before.
+local function take_plain(id, message, kept, attempts)
+  local ttr = tonumber(string.match(message, '^(%d+);') or '0')
+  local lease = lease_of(ttr <= 4294967295 and ttr or 0)
+  append(pending.attempts, id, text(attempts + 1))
+  append(pending.reserved, lease.score, id)
+  append(pending.jobs, id .. ':lease', lease.record)
+  if not kept.job then
+    kept.job = '{"key":"' .. token .. '-' .. id .. '","pushed_at":null,"metadata":[]}'
+    append(pending.jobs, id .. ':job', kept.job)
+  end
+  append(pending.jobs, id .. ':times', times(kept.ready, kept.attempts or 0, now))
+  append(pending.leases_at, now_text, id)
+  pending.ids[#pending.ids + 1] = id
+  return taken(id, message, attempts + 1, kept, now_text)
+end
+
 -- The ids taken, as `first last` of those that follow each other.
 local function ranges()
   local lines, first, last = {}, nil, nil
@@ -158,6 +214,41 @@ local function consider(id)
   jobs[#jobs + 1] = take(id, message, kept)
 end
 
+-- Looks at popped ids. What decides is read for all of them at once, and so is written what follows for those that are
+-- plain: waiting, never taken by one of ours, without a crash. The others are considered one by one.
+local function consider_all(ids)
+  local fields, seen = {}, {}
+  for _, id in ipairs(ids) do
+    record_fields(fields, id)
+  end
+  local delayed = redis.call('ZMSCORE', k.delayed, unpack(ids))
+  local reserved = redis.call('ZMSCORE', k.reserved, unpack(ids))
+  local attempts = redis.call('HMGET', k.attempts, unpack(ids))
+  local records = redis.call('HMGET', k.jobs, unpack(fields))
+  for i, id in ipairs(ids) do
+    -- The rest stays where it was.
+    if bytes >= MAX_BYTES then
+      for left = #ids, i, -1 do
+        redis.call('RPUSH', k.waiting, ids[left])
+      end
+      break
+    end
+    local kept = records_from(records, (i - 1) * RECORD_FIELDS)
+    local plain = not seen[id] and not delayed[i] and not is_in_future(reserved[i])
+      and not kept.lease and not kept.first and kept.crashes == 0 and is_number(id)
+    local message = plain and redis.call('HGET', k.messages, id)
+    if message then
+      bytes = bytes + #message
+      jobs[#jobs + 1] = take_plain(id, message, kept, count_from(attempts[i]))
+    else
+      write_pending()
+      consider(id)
+    end
+    seen[id] = true
+  end
+  write_pending()
+end
+
 local before = receipt(k, token)
 if before then
   for first, last in string.gmatch(before, '(%d+) (%d+)') do
@@ -174,12 +265,12 @@ else
   reclaimed = reclaim(k, now)
   local looks = limit + CHUNK
   while #jobs < limit and looks > 0 and bytes < MAX_BYTES do
-    local id = redis.call('RPOP', k.waiting)
-    if not id then
+    local ids = redis.call('RPOP', k.waiting, math.min(limit - #jobs, looks, AT_ONCE))
+    if not ids then
       break
     end
-    consider(id)
-    looks = looks - 1
+    consider_all(ids)
+    looks = looks - #ids
   end
   for i = #aside, 1, -1 do
     redis.call('RPUSH', k.waiting, aside[i])

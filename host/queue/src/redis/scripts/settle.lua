@@ -32,11 +32,14 @@ local function target(block)
 end
 
 -- What stays of a job that is over, as JSON.
-local function entry(id, s)
-  return '{"ended_at":' .. text(now) .. ',"attempts":' .. text(attempts_of(k, id))
+local function entry_of(s, attempts, progress)
+  return '{"ended_at":' .. text(now) .. ',"attempts":' .. text(attempts)
     .. ',"crashes":' .. text(s.kept.crashes) .. ',"job":' .. (s.kept.job or 'null')
-    .. ',"progress":' .. (redis.call('HGET', k.jobs, id .. ':progress') or 'null')
-    .. ',"record":' .. s.record .. '}'
+    .. ',"progress":' .. (progress or 'null') .. ',"record":' .. s.record .. '}'
+end
+
+local function entry(id, s)
+  return entry_of(s, attempts_of(k, id), redis.call('HGET', k.jobs, id .. ':progress'))
 end
 
 local verdicts, front = {}, {}
@@ -117,7 +120,65 @@ local function settle(s)
   return table.concat(result, ' ')
 end
 
-local results, at = {}, 3
+-- Settles jobs of which what decides was read for all at once, and writes so what follows for those that are done, held
+-- and push nothing. The others are settled one by one, in their order.
+local function settle_all(batch, results)
+  local ids, fields, seen = {}, {}, {}
+  for i, s in ipairs(batch) do
+    ids[i] = s.id
+    record_fields(fields, s.id)
+  end
+  local scores = redis.call('ZMSCORE', k.reserved, unpack(ids))
+  local attempts = redis.call('HMGET', k.attempts, unpack(ids))
+  local records = redis.call('HMGET', k.jobs, unpack(fields))
+  for i, id in ipairs(ids) do
+    fields[i] = id .. ':progress'
+  end
+  local progress = redis.call('HMGET', k.jobs, unpack(fields, 1, #ids))
+  local done, done_at, output, over = {}, {}, {}, {}
+  local function write()
+    if #done > 0 then
+      redis.call('HSET', k.done, unpack(done))
+      redis.call('ZADD', k.done_at, unpack(done_at))
+    end
+    if #output > 0 then
+      redis.call('HSET', k.output, unpack(output))
+    end
+    if #over > 0 then
+      forget_all(k, over)
+    end
+    done, done_at, output, over = {}, {}, {}, {}
+  end
+  for i, s in ipairs(batch) do
+    local id, lease = s.id, nil
+    if s.verdict == 'done' and #s.follow_ups == 0 and not seen[id] then
+      s.kept = records_from(records, (i - 1) * RECORD_FIELDS)
+      lease = s.kept.lease
+    end
+    if lease and lease.token == s.token and scores[i] and tonumber(scores[i]) == lease.score
+      and redis.call('HEXISTS', k.messages, id) == 1 then
+      if s.keep_done > 0 then
+        done[#done + 1] = id
+        done[#done + 1] = entry_of(s, count_from(attempts[i]), progress[i])
+        done_at[#done_at + 1] = text(now + s.keep_done)
+        done_at[#done_at + 1] = id
+        if s.output ~= '' then
+          output[#output + 1] = id
+          output[#output + 1] = s.output
+        end
+      end
+      over[#over + 1] = id
+      results[#results + 1] = 'yes'
+    else
+      write()
+      results[#results + 1] = settle(s)
+    end
+    seen[id] = true
+  end
+  write()
+end
+
+local results, batch, at = {}, {}, 3
 while at <= #ARGV do
   local s = {
     id = ARGV[at], token = ARGV[at + 1], verdict = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
@@ -129,8 +190,12 @@ while at <= #ARGV do
     local first = at + 9 + (i - 1) * 4
     s.follow_ups[i] = { block = tonumber(ARGV[first]), at = first + 1 }
   end
-  results[#results + 1] = settle(s)
+  batch[#batch + 1] = s
   at = at + 9 + count * 4
+  if #batch == AT_ONCE or at > #ARGV then
+    settle_all(batch, results)
+    batch = {}
+  end
 end
 to_front(k, front)
 for _, to in pairs(targets) do
