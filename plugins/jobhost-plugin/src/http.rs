@@ -224,7 +224,11 @@ fn read(answer: &IncomingResponse) -> Result<Response, Error> {
 
 fn failed(code: &ErrorCode) -> Error {
     match code {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => Error::Denied,
+        // The sizes are the host's limits, which hold for another attempt, too.
+        ErrorCode::HttpRequestDenied
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::HttpRequestBodySize(_)
+        | ErrorCode::HttpResponseBodySize(_) => Error::Denied,
         other => Error::Failed(format!("{other:?}")),
     }
 }
@@ -278,5 +282,14 @@ mod tests {
         for url in ["a.example/v1", "ftp://a.example/", "https://", "https:///v1"] {
             assert!(parts(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_the_hosts_limits_refuse_is_denied_and_not_failed() {
+        let sizes = [ErrorCode::HttpRequestBodySize(None), ErrorCode::HttpResponseBodySize(Some(7))];
+        for code in sizes {
+            assert!(matches!(failed(&code), Error::Denied), "{code:?}");
+        }
+        assert!(matches!(failed(&ErrorCode::ConnectionLimitReached), Error::Failed(_)));
     }
 }
