@@ -17,7 +17,7 @@ struct Told<'a> {
     status: &'static str,
     code: &'a str,
     message: &'a str,
-    article_id: Option<&'a str>,
+    article_id: Option<&'a Id>,
 }
 
 #[jobhost_plugin::handler]
@@ -33,7 +33,7 @@ fn source_callback(job: Job<SourceCallback>) -> Result<(), JobError> {
         status: if callback.article_id.is_some() { "published" } else { "failed" },
         code: &callback.code,
         message: &callback.message,
-        article_id: callback.article_id.as_deref(),
+        article_id: callback.article_id.as_ref(),
     };
     Request::post(&config::required(source)?)
         .header("authorization", format!("Bearer {}", secrets::get("SOURCE_TOKEN")?))

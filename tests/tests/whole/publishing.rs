@@ -154,6 +154,12 @@ fn a_server_that_never_answers_is_given_up_after_the_time_to_run_and_asked_again
 }
 
 #[test]
+fn an_answer_that_cannot_be_used_is_asked_for_again() {
+    comes_right(&Workplace::sqlite(), UPLOAD, &["200"], &[], &["200", "201"]);
+    comes_right(&Workplace::sqlite(), PUBLISH, &["200"], &[], &["200", "201"]);
+}
+
+#[test]
 fn a_source_in_trouble_is_told_later() {
     comes_right(&Workplace::sqlite(), CALLBACK, &["500", "429:1"], &[], &["500", "429, retry after 1 s", "201"]);
 }
@@ -172,6 +178,21 @@ fn a_channel_that_stays_in_trouble_fails_the_task_after_the_last_attempt() {
         (1, &json!("failed")),
         "one entry for four attempts"
     );
+}
+
+#[test]
+fn an_article_whose_answers_were_all_lost_is_there_once_after_a_retry() {
+    let place = Workplace::sqlite();
+    let pipeline = Pipeline::new(&place, &[]);
+    pipeline.next("publish", &["lose"; 4]);
+    pipeline.push(1, 1);
+    let (received, _) = pipeline.run_until_told(1);
+    assert_eq!(told(&received), [(1, "http-failed".to_owned())]);
+    place.jobhost(&["failed", "retry", "--all"]).run().success();
+    let (received, _) = pipeline.run_until_told(1);
+    assert_eq!(pipeline.answers("/articles"), ["lose", "lose", "lose", "lose", "200"], "with one key");
+    assert_eq!(received["callbacks"][1]["code"], "published");
+    assert_eq!((received["articles"].as_array().unwrap().len(), &pipeline.task(1)["state"]), (1, &json!("done")));
 }
 
 #[test]
@@ -250,15 +271,66 @@ fn a_worker_that_dies_in_the_middle_leaves_nothing_undone_and_nothing_done_twice
 fn a_task_that_is_pushed_twice_is_published_once() {
     let place = Workplace::sqlite();
     let pipeline = Pipeline::new(&place, &[]);
-    let jobs = [pipeline.push(1, 2), pipeline.push(1, 2)];
+    pipeline.push(1, 2);
+    pipeline.push(1, 2);
     pipeline.run_until_told(1);
-    assert_eq!(place.counts("copy-asset"), [0, 0, 0, 2, 0]);
-    // The two begin together, and either may be first.
-    let skipped: Vec<_> =
-        jobs.iter().filter_map(|job| Some(place.status(job)["record"]["skipped"].as_str()?.to_owned())).collect();
-    let [why] = &skipped[..] else { panic!("{skipped:?}") };
-    assert!(why.starts_with("pipeline_events: task 1 belongs to another job and is "), "{why}");
-    assert_eq!(pipeline.received()["articles"].as_array().unwrap().len(), 1);
+    // Both may have begun together. What is left of the one that was first does nothing.
+    run_the_rest(&pipeline);
+    assert_eq!((place.counts("copy-asset"), place.counts("publish-article")), ([0, 0, 0, 2, 0], [0, 0, 0, 1, 0]));
+    let again = pipeline.push(1, 2);
+    place.run("copy-asset");
+    let skipped = &place.status(&again)["record"]["skipped"];
+    assert_eq!(skipped, "pipeline_events: task 1 belongs to another job and is done");
+    let received = pipeline.received();
+    assert_eq!((told(&received), requests(&received, "/assets/").len()), (published(1), 2), "{received}");
+}
+
+#[test]
+fn a_task_whose_files_were_copied_and_not_handed_on_can_be_pushed_again() {
+    let place = Workplace::sqlite();
+    let granted = "queues = [\"upload-asset\", \"source-callback\"]";
+    let pipeline = Pipeline::new(&place, &[(granted, "queues = [\"source-callback\"]")]);
+    pipeline.push(1, 1);
+    place.run("copy-asset").complains("the queue `upload-asset` is not granted");
+    assert_eq!(pipeline.task(1)["state"], "copying");
+    let configuration = String::from_utf8(place.read("jobhost.toml")).unwrap();
+    place.configure_with(&configuration.replace("queues = [\"source-callback\"]", granted));
+    pipeline.push(1, 1);
+    let (received, _) = pipeline.run_until_told(1);
+    assert_eq!((told(&received), &pipeline.task(1)["state"]), (published(1), &json!("done")));
+}
+
+#[test]
+fn jobs_of_a_task_whose_record_is_gone_publish_nothing_and_say_so() {
+    let place = Workplace::sqlite();
+    let pipeline = Pipeline::new(&place, &[]);
+    pipeline.next("upload", &["429:1"; 2]);
+    pipeline.push(1, 2);
+    place.run("copy-asset");
+    place.run("upload-asset");
+    let configuration = String::from_utf8(place.read("jobhost.toml")).unwrap();
+    place.configure_with(&configuration.replace("bucket = \"tasks\"", "bucket = \"emptied\", guest = \"tasks\""));
+    let article = json!({
+        "channel_id": 7, "channel_code": "web", "channel_type_id": 3, "channel_type_code": "site",
+        "source": "cms", "task_id": 1,
+    });
+    place.push("publish-article", r"common\jobs\PublishArticleJob", &article.to_string());
+    let (received, _) = pipeline.run_until_told(3);
+    assert_eq!(told(&received), vec![(1, "unknown-task".to_owned()); 3], "{received}");
+    assert_eq!((&received["articles"], pipeline.log().len()), (&json!([]), 3), "{received}");
+}
+
+#[test]
+fn a_file_that_is_longer_than_a_plugin_may_send_fails_its_task_at_once() {
+    let place = Workplace::sqlite();
+    let limit = "[plugins.upload_asset.limits]\nhttp-sent = \"1KiB\"\n\n[plugins.publish_article]";
+    let pipeline = Pipeline::new(&place, &[("[plugins.publish_article]", limit)]);
+    pipeline.push(1, 1);
+    let (received, worker) = pipeline.run_until_told(1);
+    assert_eq!(told(&received), [(1, "http-denied".to_owned())]);
+    let failed = place.failure("upload-asset/1");
+    assert_eq!(failed["attempts"], 1, "{failed}");
+    assert!(worker.stderr.contains("raise `http-sent` under `[plugins.upload_asset.limits]`"), "{}", worker.stderr);
 }
 
 #[test]
