@@ -1,6 +1,7 @@
 //! The asset pipeline of the example `channel-pub` from end to end, against a channel and a source that do well or badly.
 
 use std::fs;
+use std::time::Duration;
 
 use jobhost_tests::Workplace;
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ on_both_stores! {
         let callback = &received["callbacks"][0];
         assert_eq!((&callback["status"], &callback["article_id"]), (&json!("published"), &json!("article-1")));
         assert_eq!((&callback["channel_id"], &callback["channel_code"]), (&json!(7), &json!("web")));
+        assert!(callback["created_at"].as_str().unwrap().ends_with('Z'), "{callback}");
         let assets = received["assets"].as_array().unwrap();
         let article = &received["articles"][0];
         assert_eq!((&article["task_id"], &article["source"]), (&json!(1), &json!("cms")));
@@ -318,6 +320,27 @@ fn jobs_of_a_task_whose_record_is_gone_publish_nothing_and_say_so() {
     let (received, _) = pipeline.run_until_told(3);
     assert_eq!(told(&received), vec![(1, "unknown-task".to_owned()); 3], "{received}");
     assert_eq!((&received["articles"], pipeline.log().len()), (&json!([]), 3), "{received}");
+}
+
+#[test]
+fn callbacks_that_come_late_tell_when_they_were_due() {
+    let place = Workplace::sqlite();
+    let pipeline = Pipeline::new(&place, &[]);
+    pipeline.next("upload", &["410"]);
+    pipeline.next("callback", &["429:3"]);
+    pipeline.push(1, 1);
+    let mut worker = pipeline.listen();
+    pipeline.wait_for_requests("/callback", 1);
+    pipeline.push(1, 1);
+    for _ in 0..2 {
+        worker.wait_until("a callback", Duration::from_mins(1), |event| {
+            event["event"] == "done" && event["id"].as_str().is_some_and(|id| id.starts_with("source-callback/"))
+        });
+    }
+    let received = pipeline.received();
+    let [newer, older] = &received["callbacks"].as_array().unwrap()[..] else { panic!("{received}") };
+    assert_eq!((&newer["code"], &older["code"]), (&json!("published"), &json!("http-410")));
+    assert!(older["created_at"].as_str() < newer["created_at"].as_str(), "{received}");
 }
 
 #[test]
