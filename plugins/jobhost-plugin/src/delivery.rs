@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn no_answer_is_temporary_unless_no_attempt_could_have_one() {
         for (error, code, permanent) in [
-            (Error::Failed("ErrorCode::ConnectionRefused".to_owned()), "http-failed", false),
+            (Error::Failed("ConnectionRefused".to_owned()), "http-failed", false),
             (Error::Body(ErrorKind::UnexpectedEof.into()), "http-failed", false),
             (Error::Denied, "http-denied", true),
             (Error::Invalid("header".to_owned()), "http-invalid", true),

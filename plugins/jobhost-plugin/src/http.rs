@@ -59,7 +59,7 @@ pub enum Error {
     Denied,
     /// What was to be sent could not be read.
     Body(std::io::Error),
-    /// The code of wasi:http, such as `ErrorCode::ConnectionRefused`.
+    /// The code of wasi:http, such as `ConnectionRefused`.
     Failed(String),
 }
 
@@ -229,7 +229,7 @@ fn failed(code: &ErrorCode) -> Error {
         | ErrorCode::DestinationIpProhibited
         | ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpResponseBodySize(_) => Error::Denied,
-        other => Error::Failed(format!("{other:?}")),
+        other => Error::Failed(format!("{other:?}").trim_start_matches("ErrorCode::").to_owned()),
     }
 }
 
@@ -290,6 +290,7 @@ mod tests {
         for code in sizes {
             assert!(matches!(failed(&code), Error::Denied), "{code:?}");
         }
-        assert!(matches!(failed(&ErrorCode::ConnectionLimitReached), Error::Failed(_)));
+        let other = failed(&ErrorCode::ConnectionLimitReached);
+        assert_eq!(other.to_string(), "request failed: ConnectionLimitReached");
     }
 }
