@@ -5,6 +5,8 @@
 //! Its last duty must not depend on anything that can fail, or nobody would hear of a task: the callback is pushed whether or
 //! not the log and the task's record could be written, which the job's log then says. Bucket: `tasks`. Folder: `/logs`.
 
+use std::borrow::Cow;
+
 use asset_messages::{COPY_ASSET, SOURCE_CALLBACK, SourceCallback, TaskFields, UPLOAD_ASSET};
 use asset_tasks::{Record, Run};
 use jobhost_plugin::{
@@ -62,9 +64,17 @@ fn tell(
         warn!("job {} names no task, so nobody is told of its failure", job.id);
         return Ok(RetryDecision::Unchanged);
     }
-    let callback = SourceCallback::failed(task, cause.code(), &cause.message());
+    let callback = SourceCallback::failed(task, cause.code(), &message(job, cause));
     queue::push(Draft::new("source-callback", SOURCE_CALLBACK, &callback)?)?;
     Ok(RetryDecision::Unchanged)
+}
+
+/// The source cannot know what it was that took too long.
+fn message<'c>(job: &Job, cause: &'c FailureCause) -> Cow<'c, str> {
+    match cause {
+        FailureCause::Returned(_) => cause.message(),
+        _ => format!("{}: {}", job.queue, cause.message()).into(),
+    }
 }
 
 fn note_failure(job: &Job, task: &TaskFields) -> Result<(), JobError> {

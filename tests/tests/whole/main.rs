@@ -46,6 +46,7 @@ mod publishing;
 mod readme;
 mod replies;
 mod requests;
+mod resuming;
 mod running;
 mod settings;
 mod stores;
