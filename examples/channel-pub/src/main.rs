@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode, Stdio};
 use serde_json::Value;
 
 const USAGE: &str = "channel-pub serve ADDRESS        serve, as 127.0.0.1:8099; 127.0.0.1:0 takes a free port
-channel-pub start ADDRESS        the same in the background
+channel-pub start ADDRESS        the same in the background; it ends when nobody has asked it for ten minutes
 channel-pub next STAGE ANSWER…   how to answer the next requests of upload, publish or callback, each one of:
                                  a status, such as 500; one with a Retry-After, such as 429:2;
                                  hang: never; close: close the connection; lose: take it, and then close the connection

@@ -141,8 +141,12 @@ impl Buckets for AttemptCalls {
             Changed::Sum(sum) => return Ok(BucketChanged::Sum(sum)),
             Changed::Stale => return Ok(BucketChanged::Stale),
             Changed::NotANumber => "what is at the key is no whole number of 64 bits, or the sum is none".to_owned(),
-            Changed::TooManyKeys => format!("the bucket `{bucket}` is full: it may have {} keys", quota.keys),
-            Changed::TooManyBytes => format!("the bucket `{bucket}` is full: it may have {} bytes", quota.bytes),
+            Changed::TooManyKeys => {
+                format!("the bucket `{bucket}` is full: it may have {} keys; raise `keys` of its grants", quota.keys)
+            }
+            Changed::TooManyBytes => {
+                format!("the bucket `{bucket}` is full: it may have {} bytes; raise `size` of its grants", quota.bytes)
+            }
             Changed::Lost => {
                 self.holding.interrupt.cancel();
                 "this attempt has lost its lease".to_owned()

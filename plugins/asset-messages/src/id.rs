@@ -75,6 +75,13 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_may_call_what_it_takes_by_a_number_or_a_string() {
+        for (text, id) in [(r#"{"id":5,"more":[]}"#, Id::Number(5)), (r#"{"id":"5"}"#, Id::Text("5".to_owned()))] {
+            assert_eq!(serde_json::from_str::<crate::Stored>(text).unwrap().id, id);
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused_with_what_was_expected() {
         for text in ["-1", "1.5", "\"\"", "null", "[]"] {
             let error = serde_json::from_str::<Id>(text).unwrap_err().to_string();

@@ -154,7 +154,14 @@ pub struct SourceCallback {
     pub message: String,
     /// The channel's id of the article, where it is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub article_id: Option<String>,
+    pub article_id: Option<Id>,
+}
+
+/// What a channel answers to a file or an article that it has taken.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Stored {
+    /// What it calls it.
+    pub id: Id,
 }
 
 impl SourceCallback {
@@ -174,7 +181,7 @@ impl SourceCallback {
     }
 
     /// Tells of a task whose article is published.
-    pub fn published(task: PublishArticle, message: &str, article_id: &str) -> Self {
+    pub fn published(task: PublishArticle, message: &str, article_id: Id) -> Self {
         Self {
             channel_id: Some(task.channel_id),
             channel_code: Some(task.channel_code),
@@ -184,7 +191,7 @@ impl SourceCallback {
             task_id: Some(task.task_id),
             code: PUBLISHED.to_owned(),
             message: message.to_owned(),
-            article_id: Some(article_id.to_owned()),
+            article_id: Some(article_id),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Record {
     }
 
     /// See [`Task::begin`].
-    pub fn begin(&self, run: &str) -> Result<Begun, JobError> {
+    pub fn begin(&self, run: &str) -> Result<Option<State>, JobError> {
         self.change(|task| Task::begin(task, run))
     }
 
@@ -53,12 +53,12 @@ impl Record {
     }
 
     /// See [`Task::uploaded`].
-    pub fn uploaded(&self, run: &Run, job: &str, path: &str, remote_id: &str) -> Result<bool, JobError> {
+    pub fn uploaded(&self, run: &Run, job: &str, path: &str, remote_id: &Id) -> Result<bool, JobError> {
         self.change(|task| Task::uploaded(task, run, job, path, remote_id))
     }
 
     /// See [`Task::published`].
-    pub fn published(&self, run: &Run, job: &str, article_id: &str) -> Result<bool, JobError> {
+    pub fn published(&self, run: &Run, job: &str, article_id: &Id) -> Result<bool, JobError> {
         self.change(|task| Task::published(task, run, job, article_id))
     }
 
@@ -94,6 +94,11 @@ impl From<Error> for Unknown {
     fn from(error: Error) -> Self {
         Self::Bucket(error)
     }
+}
+
+/// The failure of a job whose task is not known any more: its record was dropped from the bucket.
+pub fn unknown(task: &Id) -> JobError {
+    JobError::permanent("unknown-task", format!("nothing is known of task {task} any more; push it again"))
 }
 
 /// One passage of a task through the pipeline. A task that failed and is pushed again has another one, and what is left of

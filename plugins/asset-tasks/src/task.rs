@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use asset_messages::PublishedAsset;
+use asset_messages::{Id, PublishedAsset};
 use serde::{Deserialize, Serialize};
 
 use crate::Run;
@@ -47,7 +47,7 @@ pub struct Task {
     /// The key of the upload that ended last and pushes the publication.
     pub publisher: Option<String>,
     /// The channel's id of the article.
-    pub article_id: Option<String>,
+    pub article_id: Option<Id>,
     /// The keys of jobs that failed for good.
     pub failures: Vec<String>,
 }
@@ -58,16 +58,18 @@ pub struct TaskAsset {
     /// What was copied.
     pub copied: PublishedAsset,
     /// The channel's id of it, once it is there.
-    pub remote_id: Option<String>,
+    pub remote_id: Option<Id>,
 }
 
-/// Whether a job is to do its work.
+/// Whether a job is to upload its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// Yes; of each of its files the channel's id, where an attempt has put it there already.
-    Yes(Vec<Option<String>>),
+    Yes(Vec<Option<Id>>),
     /// No: the task belongs to another run, which is as far as this.
     Other(State),
+    /// No: a job of this run has begun the task, and nothing is known of it any more.
+    Unknown,
 }
 
 impl Task {
@@ -82,21 +84,24 @@ impl Task {
         }
     }
 
-    /// A job wants to copy the task's files. It may unless another one is at it or has done it; a task that has failed
-    /// begins anew.
-    pub fn begin(task: &mut Option<Self>, run: &str) -> Begun {
-        match task {
-            Some(known) if known.run != run && known.state != State::Failed => return Begun::Other(known.state),
-            _ => *task = Some(Self::new(run)),
+    /// A job wants to copy the task's files, and may unless they are copied: then it is told how far the task is. A task
+    /// that has failed begins anew. One that is being copied belongs to the job that came last, since nobody can see
+    /// whether the one before is still at it; what that one hands on then does nothing.
+    pub fn begin(task: &mut Option<Self>, run: &str) -> Option<State> {
+        let begun = task.as_ref().filter(|known| known.run != run).map(|known| known.state);
+        let other = begun.filter(|state| !matches!(state, State::Copying | State::Failed));
+        if other.is_none() {
+            *task = Some(Self::new(run));
         }
-        Begun::Yes(Vec::new())
+        other
     }
 
-    /// A job wants to upload these files. Where there is no such task, or it is still being copied, it has these from now
-    /// on; a job that nobody handed on may also begin a failed task anew. That this very job had failed no longer counts.
+    /// A job wants to upload these files. A task that is still being copied has these from now on; a job that nobody
+    /// handed on may also begin a task that is not known or has failed. That this very job had failed no longer counts.
     pub fn begin_upload(task: &mut Option<Self>, run: &Run, job: &str, assets: &[PublishedAsset]) -> Begun {
         let anew = match task {
-            None => true,
+            None if run.first => true,
+            None => return Begun::Unknown,
             Some(known) if known.run == run.key => known.assets.is_empty(),
             Some(known) if run.first && known.state == State::Failed => true,
             Some(known) => return Begun::Other(known.state),
@@ -115,10 +120,10 @@ impl Task {
 
     /// A job has put a file into the channel. Answers whether this job pushes the publication: of jobs that end at the
     /// same moment one does, and does so again if it is repeated.
-    pub fn uploaded(task: &mut Option<Self>, run: &Run, job: &str, path: &str, remote_id: &str) -> bool {
+    pub fn uploaded(task: &mut Option<Self>, run: &Run, job: &str, path: &str, remote_id: &Id) -> bool {
         let Some(task) = of_run(task, run) else { return false };
         if let Some(asset) = task.assets.iter_mut().find(|asset| asset.copied.relative_path == path) {
-            asset.remote_id = Some(remote_id.to_owned());
+            asset.remote_id = Some(remote_id.clone());
         }
         task.recovered(job);
         if task.assets.iter().all(|asset| asset.remote_id.is_some()) {
@@ -131,9 +136,9 @@ impl Task {
     }
 
     /// A job has published the article. Answers whether the task is of its run.
-    pub fn published(task: &mut Option<Self>, run: &Run, job: &str, article_id: &str) -> bool {
+    pub fn published(task: &mut Option<Self>, run: &Run, job: &str, article_id: &Id) -> bool {
         let Some(task) = of_run(task, run) else { return false };
-        task.article_id = Some(article_id.to_owned());
+        task.article_id = Some(article_id.clone());
         task.recovered(job);
         true
     }
@@ -176,12 +181,16 @@ fn of_run<'t>(task: &'t mut Option<Task>, run: &Run) -> Option<&'t mut Task> {
 
 #[cfg(test)]
 mod tests {
-    use asset_messages::{AssetKind, Id};
+    use asset_messages::AssetKind;
 
     use super::*;
 
     fn run(key: &str) -> Run {
         Run { key: key.to_owned(), first: false }
+    }
+
+    fn id(text: &str) -> Id {
+        Id::Text(text.to_owned())
     }
 
     fn asset(path: &str) -> PublishedAsset {
@@ -192,7 +201,7 @@ mod tests {
     /// A task of the run `r` with two files, of which none is uploaded.
     fn uploading() -> Option<Task> {
         let mut task = None;
-        assert_eq!(Task::begin(&mut task, "r"), Begun::Yes(Vec::new()));
+        assert_eq!(Task::begin(&mut task, "r"), None);
         let begun = Task::begin_upload(&mut task, &run("r"), "0", &[asset("/a"), asset("/b")]);
         assert_eq!(begun, Begun::Yes(vec![None, None]));
         task
@@ -205,52 +214,73 @@ mod tests {
         assert_eq!(task.as_ref().unwrap().state, State::Copying);
         let mut task = uploading();
         assert_eq!(task.as_ref().unwrap().state, State::Uploading);
-        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", "A"));
+        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A")));
         assert_eq!(task.as_ref().unwrap().state, State::Uploading);
-        assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", "B"));
+        assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", &id("B")));
         assert_eq!(task.as_ref().unwrap().state, State::Publishing);
-        assert!(Task::published(&mut task, &run("r"), "3", "X"));
+        assert!(Task::published(&mut task, &run("r"), "3", &id("X")));
         assert_eq!(task.as_ref().unwrap().state, State::Done);
     }
 
     #[test]
     fn exactly_one_of_the_uploads_publishes_also_when_they_are_repeated() {
         let mut task = uploading();
-        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", "A"));
-        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", "A"));
+        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A")));
+        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A")));
         for _ in 0..2 {
-            assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", "B"));
-            assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", "A"));
+            assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", &id("B")));
+            assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A")));
         }
     }
 
     #[test]
     fn what_an_attempt_has_uploaded_is_known_to_the_next() {
         let mut task = uploading();
-        Task::uploaded(&mut task, &run("r"), "1", "/a", "A");
+        Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A"));
         let begun = Task::begin_upload(&mut task, &run("r"), "0", &[asset("/a"), asset("/b")]);
-        assert_eq!(begun, Begun::Yes(vec![Some("A".to_owned()), None]));
+        assert_eq!(begun, Begun::Yes(vec![Some(id("A")), None]));
     }
 
     #[test]
     fn a_task_is_begun_once_unless_it_has_failed() {
         let mut task = uploading();
-        assert_eq!(Task::begin(&mut task, "s"), Begun::Other(State::Uploading));
+        assert_eq!(Task::begin(&mut task, "s"), Some(State::Uploading));
         let first = Run { key: "s".to_owned(), first: true };
         assert_eq!(Task::begin_upload(&mut task, &first, "s", &[]), Begun::Other(State::Uploading));
         Task::failed(&mut task, &run("r"), "1");
         assert_eq!(task.as_ref().unwrap().state, State::Failed);
         assert_eq!(Task::begin_upload(&mut task, &run("s"), "1", &[]), Begun::Other(State::Failed));
-        assert_eq!(Task::begin(&mut task, "s"), Begun::Yes(Vec::new()));
+        assert_eq!(Task::begin(&mut task, "s"), None);
         assert_eq!(task.as_ref().unwrap().state, State::Copying);
+    }
+
+    #[test]
+    fn a_task_that_is_being_copied_belongs_to_the_job_that_began_it_last() {
+        let mut task = None;
+        for run in ["r", "s"] {
+            assert_eq!(Task::begin(&mut task, run), None);
+        }
+        let first = Task::begin_upload(&mut task, &run("r"), "0", &[asset("/a")]);
+        assert_eq!(first, Begun::Other(State::Copying));
+        assert_eq!(Task::begin_upload(&mut task, &run("s"), "1", &[asset("/b")]), Begun::Yes(vec![None]));
+        assert_eq!(Task::begin(&mut task, "r"), Some(State::Uploading));
+    }
+
+    #[test]
+    fn a_task_whose_record_is_gone_is_not_begun_with_what_is_left_of_it() {
+        let mut task = None;
+        assert_eq!(Task::begin_upload(&mut task, &run("r"), "1", &[asset("/a")]), Begun::Unknown);
+        assert_eq!(task, None);
+        let pushed = Run { key: "s".to_owned(), first: true };
+        assert_eq!(Task::begin_upload(&mut task, &pushed, "s", &[asset("/a")]), Begun::Yes(vec![None]));
     }
 
     #[test]
     fn what_is_left_of_an_earlier_run_changes_nothing() {
         let mut task = uploading();
         let before = task.clone();
-        assert!(!Task::uploaded(&mut task, &run("q"), "1", "/a", "A"));
-        assert!(!Task::published(&mut task, &run("q"), "1", "X"));
+        assert!(!Task::uploaded(&mut task, &run("q"), "1", "/a", &id("A")));
+        assert!(!Task::published(&mut task, &run("q"), "1", &id("X")));
         assert!(!Task::failed(&mut task, &run("q"), "1"));
         assert_eq!(task, before);
         assert!(!Task::failed(&mut None, &run("q"), "1"));
@@ -262,9 +292,9 @@ mod tests {
         for job in ["1", "2", "1"] {
             assert!(Task::failed(&mut task, &run("r"), job));
         }
-        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", "A"));
+        assert!(!Task::uploaded(&mut task, &run("r"), "1", "/a", &id("A")));
         assert_eq!(task.as_ref().unwrap().state, State::Failed);
-        assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", "B"));
+        assert!(Task::uploaded(&mut task, &run("r"), "2", "/b", &id("B")));
         assert_eq!(task.as_ref().unwrap().state, State::Publishing);
     }
 

@@ -3,8 +3,11 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
+use serde::de::DeserializeOwned;
+
 use crate::error::JobError;
 use crate::http::{Error, Request, Response};
+use crate::job::Json;
 
 /// The longest wait that a server can ask for.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -20,7 +23,7 @@ impl Request {
     /// - 408, 425, 429 and 500 to 599: temporary;
     /// - any other status: permanent, redirects among them, which nobody follows;
     /// - no answer, since the connection was refused, closed or too slow: temporary, `http-failed`;
-    /// - a request that is denied, `http-denied`, or cannot be sent, `http-invalid`: permanent.
+    /// - a request that is denied or passes a limit of the host, `http-denied`, or cannot be sent, `http-invalid`: permanent.
     pub fn deliver(self, body: impl AsRef<[u8]>) -> Result<Response, JobError> {
         let name = self.name();
         outcome(&name, self.send(body), SystemTime::now)
@@ -30,6 +33,17 @@ impl Request {
     pub fn deliver_from(self, body: impl Read, length: u64) -> Result<Response, JobError> {
         let name = self.name();
         outcome(&name, self.send_from(body, length), SystemTime::now)
+    }
+}
+
+impl Response {
+    /// The body as JSON. One that is not as expected is a temporary failure `http-answer`, which says where and has the
+    /// body's beginning.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+        Json::from_text(String::from_utf8_lossy(&self.body)).read().map_err(|error| {
+            let message = format!("the answer of the server cannot be used: {error}{}", shown(&self.body));
+            JobError::temporary("http-answer", message)
+        })
     }
 }
 
@@ -76,11 +90,20 @@ fn wait(value: &str, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// The beginning of a body, for people.
+/// The beginning of a body, for people. Where it is cut, a word or quoted text goes as a whole: the host, which puts the
+/// name of a secret in the place of its value, would not know the half of one.
 fn shown(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
-    let text: String = text.trim().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
-    if text.is_empty() { text } else { format!(": {text}") }
+    let part = &body[..body.len().min(4 * SHOWN)];
+    let text: String = String::from_utf8_lossy(part).trim().chars().filter(|c| !c.is_control()).collect();
+    let (text, cut) = match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => (&text[..end], true),
+        None => (&*text, part.len() < body.len()),
+    };
+    match (text, cut) {
+        ("", false) => String::new(),
+        (text, false) => format!(": {text}"),
+        (text, true) => format!(": {}…", text.trim_end_matches(|c: char| !c.is_whitespace() && !"\"'<>".contains(c))),
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +168,7 @@ mod tests {
     #[test]
     fn no_answer_is_temporary_unless_no_attempt_could_have_one() {
         for (error, code, permanent) in [
-            (Error::Failed("ErrorCode::ConnectionRefused".to_owned()), "http-failed", false),
+            (Error::Failed("ConnectionRefused".to_owned()), "http-failed", false),
             (Error::Body(ErrorKind::UnexpectedEof.into()), "http-failed", false),
             (Error::Denied, "http-denied", true),
             (Error::Invalid("header".to_owned()), "http-invalid", true),
@@ -157,9 +180,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_an_answer_leaves_no_part_of_a_token_behind() {
+        for length in 0..SHOWN {
+            let body = format!("{{\"error\":\"{} Bearer t0ken-t0ken\"}}", "x".repeat(length));
+            // The bytes that are looked at end in the token, too.
+            let far = format!("{}{body}", "\r".repeat(4 * SHOWN - length));
+            for text in [shown(body.as_bytes()), shown(far.as_bytes())] {
+                assert!(!text.contains('t') || text.contains("t0ken-t0ken"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_as_json_and_one_that_cannot_be_is_shown() {
+        let answer = |body: &str| Response { status: 200, headers: Vec::new(), body: body.into() };
+        assert_eq!(answer("[1,2]").json::<Vec<u32>>(), Ok(vec![1, 2]));
+        let error = answer(r#"["x"]"#).json::<Vec<u32>>().unwrap_err();
+        assert_eq!((&*error.failure().code, error.is_permanent()), ("http-answer", false));
+        assert!(
+            error.failure().message.contains("[0]: invalid type") && error.failure().message.ends_with(r#": ["x"]"#)
+        );
+    }
+
+    #[test]
     fn a_failure_shows_the_beginning_of_the_answer_on_one_line_and_no_query() {
-        let body = format!("a\r\n{}", "ü".repeat(1000));
-        assert_eq!(shown(body.as_bytes()), format!(": a{}", "ü".repeat(SHOWN - 1)));
+        let body = format!("a\r\n{}", "ü ".repeat(1000));
+        assert_eq!(shown(body.as_bytes()), format!(": a{}…", "ü ".repeat(SHOWN / 2 - 1)));
+        assert_eq!(shown("ü".repeat(SHOWN).as_bytes()), format!(": {}", "ü".repeat(SHOWN)));
         assert_eq!(shown(b" \n"), "");
         assert_eq!(Request::put("https://a.example/b?token=c#d").name(), NAME);
     }

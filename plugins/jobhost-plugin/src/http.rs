@@ -59,7 +59,7 @@ pub enum Error {
     Denied,
     /// What was to be sent could not be read.
     Body(std::io::Error),
-    /// The code of wasi:http, such as `ErrorCode::ConnectionRefused`.
+    /// The code of wasi:http, such as `ConnectionRefused`.
     Failed(String),
 }
 
@@ -224,8 +224,12 @@ fn read(answer: &IncomingResponse) -> Result<Response, Error> {
 
 fn failed(code: &ErrorCode) -> Error {
     match code {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => Error::Denied,
-        other => Error::Failed(format!("{other:?}")),
+        // The sizes are the host's limits, which hold for another attempt, too.
+        ErrorCode::HttpRequestDenied
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::HttpRequestBodySize(_)
+        | ErrorCode::HttpResponseBodySize(_) => Error::Denied,
+        other => Error::Failed(format!("{other:?}").trim_start_matches("ErrorCode::").to_owned()),
     }
 }
 
@@ -278,5 +282,15 @@ mod tests {
         for url in ["a.example/v1", "ftp://a.example/", "https://", "https:///v1"] {
             assert!(parts(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_the_hosts_limits_refuse_is_denied_and_not_failed() {
+        let sizes = [ErrorCode::HttpRequestBodySize(None), ErrorCode::HttpResponseBodySize(Some(7))];
+        for code in sizes {
+            assert!(matches!(failed(&code), Error::Denied), "{code:?}");
+        }
+        let other = failed(&ErrorCode::ConnectionLimitReached);
+        assert_eq!(other.to_string(), "request failed: ConnectionLimitReached");
     }
 }

@@ -1,12 +1,14 @@
-//! Hears of every job of the asset pipeline. A task is begun once, by the first job that copies it; copied assets are handed
-//! on to the queue `upload-asset`; and whatever fails for good, in any stage, is written to the publish log and called back
+//! Hears of every job of the asset pipeline. A task is begun by the job that copies it; copied assets are handed on to
+//! the queue `upload-asset`; and whatever fails for good, in any stage, is written to the publish log and called back
 //! through the queue `source-callback`.
 //!
 //! Its last duty must not depend on anything that can fail, or nobody would hear of a task: the callback is pushed whether or
 //! not the log and the task's record could be written, which the job's log then says. Bucket: `tasks`. Folder: `/logs`.
 
+use std::borrow::Cow;
+
 use asset_messages::{COPY_ASSET, SOURCE_CALLBACK, SourceCallback, TaskFields, UPLOAD_ASSET};
-use asset_tasks::{Begun, Record, Run};
+use asset_tasks::{Record, Run};
 use jobhost_plugin::{
     AttemptReport, Draft, ExecDecision, FailureCause, HookError, Job, JobError, Json, RetryDecision, error, queue, warn,
 };
@@ -21,8 +23,8 @@ fn begin(job: &Job) -> Result<ExecDecision, HookError> {
     };
     let begun = Record::open(source, id).and_then(|record| record.begin(&job.key));
     Ok(match begun {
-        Ok(Begun::Yes(_)) => ExecDecision::Proceed,
-        Ok(Begun::Other(state)) => ExecDecision::Skip(format!("task {id} belongs to another job and is {state}")),
+        Ok(None) => ExecDecision::Proceed,
+        Ok(Some(state)) => ExecDecision::Skip(format!("task {id} belongs to another job and is {state}")),
         Err(why) if why.is_permanent() => ExecDecision::Fail(why.failure().clone()),
         Err(why) => return Err(HookError::new(why.to_string())),
     })
@@ -62,9 +64,17 @@ fn tell(
         warn!("job {} names no task, so nobody is told of its failure", job.id);
         return Ok(RetryDecision::Unchanged);
     }
-    let callback = SourceCallback::failed(task, cause.code(), &cause.message());
+    let callback = SourceCallback::failed(task, cause.code(), &message(job, cause));
     queue::push(Draft::new("source-callback", SOURCE_CALLBACK, &callback)?)?;
     Ok(RetryDecision::Unchanged)
+}
+
+/// The source cannot know what it was that took too long.
+fn message<'c>(job: &Job, cause: &'c FailureCause) -> Cow<'c, str> {
+    match cause {
+        FailureCause::Returned(_) => cause.message(),
+        _ => format!("{}: {}", job.queue, cause.message()).into(),
+    }
 }
 
 fn note_failure(job: &Job, task: &TaskFields) -> Result<(), JobError> {

@@ -3,21 +3,18 @@
 //!
 //! Settings: `articles-url`, where articles are posted. Secrets: `CHANNEL_TOKEN`. Bucket: `tasks`.
 
-use asset_messages::{AssetKind, Id, PublishArticle, SOURCE_CALLBACK, SourceCallback};
-use asset_tasks::{Record, Run, Task, TaskAsset};
+use asset_messages::{AssetKind, Id, PublishArticle, SOURCE_CALLBACK, SourceCallback, Stored};
+use asset_tasks::{Record, Run, Task, TaskAsset, unknown};
 use jobhost_plugin::http::Request;
-use jobhost_plugin::{Draft, Job, JobError, Json, config, queue, secrets};
-use serde::{Deserialize, Serialize};
-
-/// The longest id that a channel may give an article, in bytes.
-const MAX_ID: usize = 100;
+use jobhost_plugin::{Draft, Job, JobError, config, queue, secrets};
+use serde::Serialize;
 
 /// What became of the job.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Publication {
     /// The channel's id of the article.
-    Published { article_id: String },
+    Published { article_id: Id },
     /// Nothing was done, and why.
     Skipped { reason: String },
 }
@@ -36,22 +33,18 @@ struct Part<'a> {
     #[serde(rename = "type")]
     kind: AssetKind,
     channel_article_id: &'a Id,
-    asset_id: &'a str,
-}
-
-/// What the channel answers.
-#[derive(Deserialize)]
-struct Stored {
-    id: String,
+    asset_id: &'a Id,
 }
 
 #[jobhost_plugin::handler]
 fn publish_article(job: Job<PublishArticle>) -> Result<Publication, JobError> {
     let (run, source, id) = (Run::of(&job), &job.payload.source, &job.payload.task_id);
     let record = Record::open(source, id)?;
-    let Some(task) = record.read()?.filter(|task| task.run == run.key) else {
-        return Ok(Publication::Skipped { reason: format!("task {id} is not known, or it was begun anew") });
-    };
+    let task = record.read()?.ok_or_else(|| unknown(id))?;
+    if task.run != run.key {
+        let reason = format!("task {id} belongs to another job and is {}", task.state);
+        return Ok(Publication::Skipped { reason });
+    }
     let article_id = match &task.article_id {
         // Of an attempt that was lost before it was settled.
         Some(article_id) => article_id.clone(),
@@ -59,15 +52,15 @@ fn publish_article(job: Job<PublishArticle>) -> Result<Publication, JobError> {
     };
     record.published(&run, &job.key, &article_id)?;
     let message = format!("task {id} is published with {} assets", task.assets.len());
-    let callback = SourceCallback::published(job.payload, &message, &article_id);
+    let callback = SourceCallback::published(job.payload, &message, article_id.clone());
     queue::push(Draft::new("source-callback", SOURCE_CALLBACK, &callback)?)?;
     Ok(Publication::Published { article_id })
 }
 
 /// Sends the article and returns the id that the channel gave it.
-fn post<'t>(job: &'t Job<PublishArticle>, task: &'t Task) -> Result<String, JobError> {
+fn post<'t>(job: &'t Job<PublishArticle>, task: &'t Task) -> Result<Id, JobError> {
     let asset = |asset: &'t TaskAsset| {
-        let asset_id = asset.remote_id.as_deref()?;
+        let asset_id = asset.remote_id.as_ref()?;
         Some(Part { kind: asset.copied.kind, channel_article_id: &asset.copied.channel_article_id, asset_id })
     };
     let Some(assets) = task.assets.iter().map(asset).collect() else {
@@ -81,12 +74,5 @@ fn post<'t>(job: &'t Job<PublishArticle>, task: &'t Task) -> Result<String, JobE
         .header("content-type", "application/json")
         .header("idempotency-key", &job.key)
         .deliver(serde_json::to_vec(&article)?)?;
-    let stored: Stored = Json::from_text(String::from_utf8_lossy(&answer.body))
-        .read()
-        .map_err(|error| JobError::temporary("channel-answer", format!("the channel's answer: {error}")))?;
-    if stored.id.is_empty() || stored.id.len() > MAX_ID {
-        let message = format!("the channel's id has {} bytes; 1 to {MAX_ID} are allowed", stored.id.len());
-        return Err(JobError::permanent("channel-answer", message));
-    }
-    Ok(stored.id)
+    Ok(answer.json::<Stored>()?.id)
 }

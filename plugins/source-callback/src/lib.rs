@@ -4,6 +4,7 @@
 //! Settings: for each source, by its name, the URL that hears of its tasks. Secrets: `SOURCE_TOKEN`.
 
 use asset_messages::{Id, SourceCallback};
+use jiff::Timestamp;
 use jobhost_plugin::http::Request;
 use jobhost_plugin::{Job, JobError, config, secrets};
 use serde::Serialize;
@@ -17,7 +18,9 @@ struct Told<'a> {
     status: &'static str,
     code: &'a str,
     message: &'a str,
-    article_id: Option<&'a str>,
+    article_id: Option<&'a Id>,
+    /// When this became of the task: a callback that had to be repeated may come after a newer one. RFC 3339, UTC.
+    created_at: Option<Timestamp>,
 }
 
 #[jobhost_plugin::handler]
@@ -33,7 +36,8 @@ fn source_callback(job: Job<SourceCallback>) -> Result<(), JobError> {
         status: if callback.article_id.is_some() { "published" } else { "failed" },
         code: &callback.code,
         message: &callback.message,
-        article_id: callback.article_id.as_deref(),
+        article_id: callback.article_id.as_ref(),
+        created_at: job.pushed_at.and_then(|time| Timestamp::try_from(time).ok()),
     };
     Request::post(&config::required(source)?)
         .header("authorization", format!("Bearer {}", secrets::get("SOURCE_TOKEN")?))

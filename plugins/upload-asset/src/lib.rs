@@ -7,33 +7,24 @@
 use std::fs::File;
 use std::io::ErrorKind;
 
-use asset_messages::{PUBLISH_ARTICLE, PublishArticle, PublishedAsset, UPLOAD_ASSET, UploadAsset};
-use asset_tasks::{Begun, Record, Run};
+use asset_messages::{Id, PUBLISH_ARTICLE, PublishArticle, PublishedAsset, Stored, UPLOAD_ASSET, UploadAsset};
+use asset_tasks::{Begun, Record, Run, unknown};
 use jobhost_plugin::http::Request;
-use jobhost_plugin::{Draft, Job, JobError, Json, config, context, info, queue, secrets};
-use serde::{Deserialize, Serialize};
+use jobhost_plugin::{Draft, Job, JobError, config, context, info, queue, secrets};
+use serde::Serialize;
 
 const PUBLISHED: &str = "/assets";
-
-/// The longest id that a channel may give a file, in bytes.
-const MAX_ID: usize = 100;
 
 /// What became of the job.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Upload {
     /// The channel's id of the file.
-    Uploaded { remote_id: String },
+    Uploaded { remote_id: Id },
     /// So many jobs were made of it.
     Split { jobs: usize },
     /// Nothing was done, and why.
     Skipped { reason: String },
-}
-
-/// What the channel answers.
-#[derive(Deserialize)]
-struct Stored {
-    id: String,
 }
 
 #[jobhost_plugin::handler]
@@ -43,9 +34,10 @@ fn upload_asset(job: Job<UploadAsset>) -> Result<Upload, JobError> {
     let known = match record.begin_upload(&run, &job.key, &task.assets)? {
         Begun::Yes(known) => known,
         Begun::Other(state) => {
-            let reason = format!("task {} is {state} by another job", task.task_id);
+            let reason = format!("task {} belongs to another job and is {state}", task.task_id);
             return Ok(Upload::Skipped { reason });
         }
+        Begun::Unknown => return Err(unknown(&task.task_id)),
     };
     let [asset] = &task.assets[..] else { return split(task, &run) };
     let remote_id = match known.into_iter().flatten().next() {
@@ -76,7 +68,7 @@ fn split(task: &UploadAsset, run: &Run) -> Result<Upload, JobError> {
 }
 
 /// Sends one file and returns the id that the channel gave it.
-fn put(job: &Job<UploadAsset>, asset: &PublishedAsset) -> Result<String, JobError> {
+fn put(job: &Job<UploadAsset>, asset: &PublishedAsset) -> Result<Id, JobError> {
     let url = config::required("channel-url")?;
     let token = secrets::get("CHANNEL_TOKEN")?;
     let path = format!("{PUBLISHED}{}", asset.relative_path);
@@ -94,14 +86,7 @@ fn put(job: &Job<UploadAsset>, asset: &PublishedAsset) -> Result<String, JobErro
         .header("idempotency-key", &job.key)
         .deliver_from(file, length)?;
     context::progress(1, 1, &asset.relative_path);
-    let stored: Stored = Json::from_text(String::from_utf8_lossy(&answer.body))
-        .read()
-        .map_err(|error| JobError::temporary("channel-answer", format!("the channel's answer: {error}")))?;
-    if stored.id.is_empty() || stored.id.len() > MAX_ID {
-        let message = format!("the channel's id has {} bytes; 1 to {MAX_ID} are allowed", stored.id.len());
-        return Err(JobError::permanent("channel-answer", message));
-    }
-    Ok(stored.id)
+    Ok(answer.json::<Stored>()?.id)
 }
 
 fn open(path: &str) -> std::io::Result<(File, u64)> {

@@ -118,7 +118,7 @@ on_both_stores! {
             "",
             "other: what is at the key is no whole number of 64 bits, or the sum is none",
             "",
-            "other: the bucket `small` is full: it may have 10 bytes",
+            "other: the bucket `small` is full: it may have 10 bytes; raise `size` of its grants",
             "123456789",
             "other: a key of 513 bytes; it has 1 to 512",
         ];

@@ -49,6 +49,7 @@ mod publishing;
 mod readme;
 mod replies;
 mod requests;
+mod resuming;
 mod running;
 mod settings;
 mod stores;

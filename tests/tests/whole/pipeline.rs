@@ -158,6 +158,19 @@ pub(crate) fn requests<'r>(received: &'r Value, path: &str) -> Vec<&'r Value> {
     all.filter(|request| request["path"].as_str().is_some_and(|found| found.starts_with(path))).collect()
 }
 
+/// The code of each callback with its task, in order of the tasks.
+pub(crate) fn told(received: &Value) -> Vec<(u64, String)> {
+    let callback = |told: &Value| (told["task_id"].as_u64().unwrap(), told["code"].as_str().unwrap().to_owned());
+    let mut told: Vec<_> = received["callbacks"].as_array().unwrap().iter().map(callback).collect();
+    told.sort();
+    told
+}
+
+/// What the source hears of a task that came to a good end.
+pub(crate) fn published(task: u64) -> Vec<(u64, String)> {
+    vec![(task, "published".to_owned())]
+}
+
 fn program() -> Command {
     Command::new(jobhost().with_file_name("channel-pub"))
 }

@@ -1,23 +1,12 @@
 //! The asset pipeline of the example `channel-pub` from end to end, against a channel and a source that do well or badly.
 
 use std::fs;
+use std::time::Duration;
 
 use jobhost_tests::Workplace;
 use serde_json::{Value, json};
 
-use crate::pipeline::{CHANNEL_TOKEN, Pipeline, SOURCE_TOKEN, content, requests};
-
-/// The code of each callback with its task, in order of the tasks.
-fn told(received: &Value) -> Vec<(u64, String)> {
-    let callback = |told: &Value| (told["task_id"].as_u64().unwrap(), told["code"].as_str().unwrap().to_owned());
-    let mut told: Vec<_> = received["callbacks"].as_array().unwrap().iter().map(callback).collect();
-    told.sort();
-    told
-}
-
-fn published(task: u64) -> Vec<(u64, String)> {
-    vec![(task, "published".to_owned())]
-}
+use crate::pipeline::{CHANNEL_TOKEN, Pipeline, SOURCE_TOKEN, content, published, requests, told};
 
 /// Runs a task of one file while a stage is answered so; requires that it comes to a good end, with nothing done twice.
 #[track_caller]
@@ -48,6 +37,7 @@ on_both_stores! {
         let callback = &received["callbacks"][0];
         assert_eq!((&callback["status"], &callback["article_id"]), (&json!("published"), &json!("article-1")));
         assert_eq!((&callback["channel_id"], &callback["channel_code"]), (&json!(7), &json!("web")));
+        assert!(callback["created_at"].as_str().unwrap().ends_with('Z'), "{callback}");
         let assets = received["assets"].as_array().unwrap();
         let article = &received["articles"][0];
         assert_eq!((&article["task_id"], &article["source"]), (&json!(1), &json!("cms")));
@@ -154,6 +144,12 @@ fn a_server_that_never_answers_is_given_up_after_the_time_to_run_and_asked_again
 }
 
 #[test]
+fn an_answer_that_cannot_be_used_is_asked_for_again() {
+    comes_right(&Workplace::sqlite(), UPLOAD, &["200"], &[], &["200", "201"]);
+    comes_right(&Workplace::sqlite(), PUBLISH, &["200"], &[], &["200", "201"]);
+}
+
+#[test]
 fn a_source_in_trouble_is_told_later() {
     comes_right(&Workplace::sqlite(), CALLBACK, &["500", "429:1"], &[], &["500", "429, retry after 1 s", "201"]);
 }
@@ -172,6 +168,21 @@ fn a_channel_that_stays_in_trouble_fails_the_task_after_the_last_attempt() {
         (1, &json!("failed")),
         "one entry for four attempts"
     );
+}
+
+#[test]
+fn a_source_is_told_which_stage_took_too_long() {
+    let place = Workplace::sqlite();
+    let pipeline = Pipeline::new(&place, &[("ttr = \"5s\"", "ttr = \"1s\""), ("attempts = 4", "attempts = 2")]);
+    pipeline.next("publish", &["hang"; 2]);
+    pipeline.push(1, 1);
+    let (received, _) = pipeline.run_until_told(1);
+    let callback = &received["callbacks"][0];
+    assert_eq!(
+        (&callback["code"], &callback["message"]),
+        (&json!("timed-out"), &json!("publish-article: it took longer than 1 s"))
+    );
+    assert_eq!((pipeline.log().len(), &pipeline.task(1)["state"]), (1, &json!("failed")));
 }
 
 #[test]
@@ -247,45 +258,35 @@ fn a_worker_that_dies_in_the_middle_leaves_nothing_undone_and_nothing_done_twice
 }
 
 #[test]
-fn a_task_that_is_pushed_twice_is_published_once() {
+fn callbacks_that_come_late_tell_when_they_were_due() {
     let place = Workplace::sqlite();
     let pipeline = Pipeline::new(&place, &[]);
-    let jobs = [pipeline.push(1, 2), pipeline.push(1, 2)];
-    pipeline.run_until_told(1);
-    assert_eq!(place.counts("copy-asset"), [0, 0, 0, 2, 0]);
-    // The two begin together, and either may be first.
-    let skipped: Vec<_> =
-        jobs.iter().filter_map(|job| Some(place.status(job)["record"]["skipped"].as_str()?.to_owned())).collect();
-    let [why] = &skipped[..] else { panic!("{skipped:?}") };
-    assert!(why.starts_with("pipeline_events: task 1 belongs to another job and is "), "{why}");
-    assert_eq!(pipeline.received()["articles"].as_array().unwrap().len(), 1);
+    pipeline.next("upload", &["410"]);
+    pipeline.next("callback", &["429:3"]);
+    pipeline.push(1, 1);
+    let mut worker = pipeline.listen();
+    pipeline.wait_for_requests("/callback", 1);
+    pipeline.push(1, 1);
+    for _ in 0..2 {
+        worker.wait_until("a callback", Duration::from_mins(1), |event| {
+            event["event"] == "done" && event["id"].as_str().is_some_and(|id| id.starts_with("source-callback/"))
+        });
+    }
+    let received = pipeline.received();
+    let [newer, older] = &received["callbacks"].as_array().unwrap()[..] else { panic!("{received}") };
+    assert_eq!((&newer["code"], &older["code"]), (&json!("published"), &json!("http-410")));
+    assert!(older["created_at"].as_str() < newer["created_at"].as_str(), "{received}");
 }
 
 #[test]
-fn a_task_that_failed_can_be_pushed_again_or_go_on_where_it_failed() {
+fn a_file_that_is_longer_than_a_plugin_may_send_fails_its_task_at_once() {
     let place = Workplace::sqlite();
-    let pipeline = Pipeline::new(&place, &[]);
-    pipeline.next("upload", &["403", "403"]);
+    let limit = "[plugins.upload_asset.limits]\nhttp-sent = \"1KiB\"\n\n[plugins.publish_article]";
+    let pipeline = Pipeline::new(&place, &[("[plugins.publish_article]", limit)]);
     pipeline.push(1, 1);
-    pipeline.push(2, 1);
-    pipeline.run_until_told(2);
-    assert_eq!((&pipeline.task(1)["state"], &pipeline.task(2)["state"]), (&json!("failed"), &json!("failed")));
-    pipeline.push(1, 1);
-    let (received, _) = pipeline.run_until_told(1);
-    assert_eq!(told(&received)[..2], [(1, "http-403".to_owned()), (1, "published".to_owned())]);
-    place.jobhost(&["failed", "retry", "--all"]).run().success();
-    let (received, _) = pipeline.run_until_told(1);
-    assert_eq!(told(&received)[2..], [(2, "http-403".to_owned()), (2, "published".to_owned())]);
-    // What was left of task 1's first run was retried too, and did nothing.
-    run_the_rest(&pipeline);
-    assert_eq!(pipeline.received()["articles"].as_array().unwrap().len(), 2);
-    assert_eq!((&pipeline.task(1)["state"], &pipeline.task(2)["state"]), (&json!("done"), &json!("done")));
-}
-
-/// Runs what is left.
-fn run_the_rest(pipeline: &Pipeline<'_>) {
-    for queue in ["upload-asset", "publish-article", "source-callback"] {
-        pipeline.place.run(queue);
-        assert_eq!(pipeline.place.counts(queue)[..3], [0, 0, 0], "{queue}");
-    }
+    let (received, worker) = pipeline.run_until_told(1);
+    assert_eq!(told(&received), [(1, "http-denied".to_owned())]);
+    let failed = place.failure("upload-asset/1");
+    assert_eq!(failed["attempts"], 1, "{failed}");
+    assert!(worker.stderr.contains("raise `http-sent` under `[plugins.upload_asset.limits]`"), "{}", worker.stderr);
 }

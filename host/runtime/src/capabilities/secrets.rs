@@ -149,11 +149,12 @@ impl Secrets {
     }
 }
 
-/// A value as it is, and as texts have it that are not written by hand: without control characters, as JSON has it, as
-/// Rust prints it, and in a URL.
+/// A value as it is, and as texts have it that are not written by hand: without control characters, as JSON has it, with
+/// its slashes escaped, too, as PHP does, as Rust prints it, and in a URL.
 fn spellings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
     let inner = |quoted: &Zeroizing<String>| Zeroizing::new(quoted[1..quoted.len() - 1].to_owned());
     let json = Zeroizing::new(serde_json::Value::from(value).to_string());
+    let php = Zeroizing::new(json.replace('/', "\\/"));
     let debug = Zeroizing::new(format!("{value:?}"));
     let mut escaped = Zeroizing::new(String::with_capacity(value.len() * 3));
     for byte in value.bytes() {
@@ -164,7 +165,7 @@ fn spellings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
         }
     }
     let plain = Zeroizing::new(value.to_owned());
-    [plain, Zeroizing::new(printable(value)), inner(&json), inner(&debug), escaped].into_iter()
+    [plain, Zeroizing::new(printable(value)), inner(&json), inner(&php), inner(&debug), escaped].into_iter()
 }
 
 impl secrets::Host for State {
@@ -214,6 +215,8 @@ mod tests {
         let secrets = secrets(&[("PEM", value)]);
         let json = serde_json::json!({"error": format!("no {value}")}).to_string();
         assert_eq!(hidden(&secrets, &json), r#"{"error":"no [secret PEM]"}"#);
+        let php = json.replace('/', "\\/");
+        assert_eq!(hidden(&secrets, &php), r#"{"error":"no [secret PEM]"}"#);
         assert_eq!(hidden(&secrets, &format!("{value:?}")), "\"[secret PEM]\"");
         let url = "/v1/-----KEY-----%0AMII%2F%2B%22%5Cx%01%0A-----?a";
         assert_eq!(hidden(&secrets, url), "/v1/[secret PEM]?a");
