@@ -13,6 +13,7 @@ mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jobhost_queue::Store;
@@ -22,12 +23,14 @@ use tokio::task::spawn_blocking;
 
 use crate::canary::Canary;
 use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, UpgradeGrants, load};
-use crate::registry::{Found, Registry, load_one, relink, stays};
+use crate::registry::{Found, Registry, Unloaded, load_one, relink, stays};
 use crate::worker::events::{Event, Events};
 use crate::worker::run::Served;
-use candidates::Candidates;
-use files::{Seen, stamp};
+use candidates::{Candidate, Candidates};
+use files::{Doubt, Seen, stamp};
 pub use upgrade::{More, told};
+pub(crate) use verdicts::was_rolled_back;
+use verdicts::{Heard, compared};
 use watch::Watch;
 
 /// Puts new versions and configurations in force.
@@ -52,7 +55,7 @@ impl Swap {
     /// Watches the plugins' files, and reads the configuration again whenever `reload` says so, until the other end of
     /// `reload` is dropped. What is wrong with a file or a configuration is told once and changes nothing.
     pub async fn run(mut self, mut reload: mpsc::Receiver<()>) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::<_, Seen>::new();
         let mut watch = Watch::of(&self.config);
         let mut candidates = Candidates::new(Arc::clone(&self.store));
         self.ask_about_what_is_in_force(&mut candidates);
@@ -66,7 +69,11 @@ impl Swap {
                     tokio::select! {
                         () = &mut changed => break None,
                         asked = reload.recv() => break Some(asked),
-                        (plugin, news) = candidates.news() => self.hear(&plugin, news, &mut candidates),
+                        (plugin, news) = candidates.news() => {
+                            if self.hear(&plugin, news, &mut candidates) == Heard::Refused {
+                                seen.entry(plugin).or_default().is_refused();
+                            }
+                        }
                     }
                 }
             };
@@ -102,53 +109,59 @@ impl Swap {
             // A file system that hangs must not stop the threads that run jobs.
             let (path, signed) = (plugin.path.clone(), plugin.pin.signer.is_some());
             let Ok(stamp) = spawn_blocking(move || stamp(&path, signed)).await else { continue };
-            if seen.has_settled(stamp) {
+            if seen.has_settled(stamp, Instant::now()) {
                 continue;
             }
             match self.swap(plugin, candidates).await {
-                Ok(known) => {
-                    if seen.is_settled(stamp)
-                        && let Some(digest) = known
-                    {
+                Ok(digest) => {
+                    if seen.is_settled(stamp) {
                         self.events.tell(&Event::FileRestored { plugin: plugin.name.clone(), digest });
                     }
                 }
-                Err(problem) if seen.is_doubted(stamp) => self.refuse(&plugin.name, &problem),
-                // It may be half-written.
-                Err(_) => doubts = true,
+                Err(Unused { reason, may_pass }) => match seen.is_doubted(stamp, may_pass, Instant::now()) {
+                    // It may be half-written.
+                    Doubt::Fresh => doubts = true,
+                    Doubt::Refused => self.refuse(&plugin.name, &reason),
+                    Doubt::Told => tracing::debug!(plugin = plugin.name, reason, "the file still cannot be used"),
+                },
             }
         }
         doubts
     }
 
-    /// Puts the version that the file holds in force, or on trial, unless it is that already; then
-    /// returns its digest.
-    async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<Option<String>, String> {
+    /// Puts the version that the file holds in force, or on trial, unless it is that already; returns its digest.
+    async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<String, Unused> {
         let name = &plugin.name;
         let registry = self.registry.load_full();
         let in_force = self.in_force(name);
         let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
         let known = known.into_iter().chain([in_force.clone()]).collect();
-        let version = match load_one(&self.engine, plugin, known).await.map_err(|problem| problem.message)? {
+        let version = match load_one(&self.engine, plugin, known).await? {
             Found::New(version) => version,
-            Found::Known(digest) => {
-                let other = candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest);
-                if digest == in_force
-                    && other
+            Found::Known(digest) if digest == in_force => {
+                if candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest)
                     && let Some(candidate) = candidates.withdraw(name)
                 {
                     self.forget(&candidate, "its file went back to the version in force");
                 }
-                return Ok(Some(digest));
+                return Ok(digest);
+            }
+            Found::Known(digest) => {
+                return match candidates.get(name).and_then(Candidate::rolled_back) {
+                    Some(trial) => Err(was_rolled_back(&compared(trial.counts)).into()),
+                    None => Ok(digest),
+                };
             }
         };
+        let digest = version.digest().to_owned();
         let old = registry.plugin(name).map(Plugin::imports).unwrap_or_default();
         let more = upgrade::more(old, version.imports(), version.grants());
         if plugin.swap.grants == UpgradeGrants::Frozen && !more.is_empty() {
-            return Err(format!(
+            let text = format!(
                 "it {}; `swap.grants` is \"frozen\": to accept it, write grants = \"any\" there and send SIGHUP",
                 told(&more)
-            ));
+            );
+            return Err(text.into());
         }
         let changed = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
         if let Some(candidate) = candidates.drop(name) {
@@ -160,7 +173,7 @@ impl Swap {
             self.registry.store(Arc::new(changed));
             self.tell_of_swap(&version, in_force, more);
         }
-        Ok(None)
+        Ok(digest)
     }
 
     fn tell_of_swap(&self, version: &Plugin, from: String, more: Vec<More>) {
@@ -185,7 +198,8 @@ impl Swap {
     /// Reads the configuration and all plugins again, all or nothing; says whether it is in force.
     async fn reload(&mut self, candidates: &mut Candidates) -> bool {
         match self.reconfigured(candidates).await {
-            Ok((config, registry, versions)) => {
+            Ok((config, mut registry, versions)) => {
+                let mut restarted = Vec::new();
                 for name in candidates.plugins() {
                     if !versions.contains_key(&name)
                         && let Some(candidate) = candidates.drop(&name)
@@ -197,12 +211,24 @@ impl Swap {
                     if let Some(candidate) = candidates.get_mut(&name) {
                         candidate.version = version;
                     }
+                    let terms = |config: &Config| config.plugin(&name).and_then(|plugin| plugin.swap.canary);
+                    if terms(&config) != terms(&self.config)
+                        && candidates.get(&name).is_some_and(|candidate| candidate.goes_by_others(terms(&config)))
+                        && let Some(candidate) = candidates.withdraw(&name)
+                    {
+                        registry = registry.with_canary(&name, None);
+                        restarted.push(candidate);
+                    }
                 }
                 let names = config.queues.iter().map(|queue| queue.name.clone());
                 let queues = names.filter(|name| self.queues.includes(name)).collect();
                 self.config = config;
                 self.registry.store(Arc::new(registry));
                 self.events.tell(&Event::Reloaded { queues });
+                // Its file is looked at anew, and it is tried by the terms of now.
+                for candidate in restarted {
+                    self.forget(&candidate, "the configuration has other terms");
+                }
                 true
             }
             Err(error) => {
@@ -264,6 +290,25 @@ impl Swap {
             versions.insert(plugin.name.clone(), version);
         }
         Ok((config, registry, versions))
+    }
+}
+
+/// Why what a file holds is not put in force.
+struct Unused {
+    reason: String,
+    /// Whether the same file may be usable at another time.
+    may_pass: bool,
+}
+
+impl From<String> for Unused {
+    fn from(reason: String) -> Self {
+        Self { reason, may_pass: false }
+    }
+}
+
+impl From<Unloaded> for Unused {
+    fn from(unloaded: Unloaded) -> Self {
+        Self { reason: unloaded.problem.message, may_pass: unloaded.may_pass }
     }
 }
 
