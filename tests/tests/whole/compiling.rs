@@ -231,6 +231,29 @@ fn a_compiler_that_is_killed_or_hangs_is_told_and_leaves_nothing() {
 }
 
 #[test]
+fn a_new_version_whose_compiler_was_killed_is_refused_once_and_in_force_when_it_compiles() {
+    let place = Workplace::sqlite();
+    let path = place.write("it.wasm", fs::read(guest("echo")).unwrap());
+    place.configure("cache = 'off'\n[queues.work]\n[plugins.it]\npath = 'it.wasm'\njobs = ['*']\n");
+    let mut worker = place.listen(&[]);
+    replace(&path, &expensive(20, 4_000));
+    // At the second look it is refused.
+    for _ in 0..2 {
+        let child = compiler_of(worker.pid());
+        kill(child, Signal::SIGKILL).unwrap();
+        wait_until("the compiler's end", PATIENCE, || is_gone(child));
+    }
+    let refused = worker.wait_until("a refusal", PATIENCE, |event| event["event"] == "plugin-refused");
+    assert!(refused["reason"].as_str().unwrap().contains("signal: 9"), "{refused}");
+    let child = compiler_of(worker.pid());
+    kill(child, Signal::SIGKILL).unwrap();
+    worker.wait_until("the swap", 2 * PATIENCE, |event| event["event"] == "plugin-swapped");
+    worker.wait_for("plugin-restored");
+    let told = worker.stop();
+    assert_eq!(told.stdout.matches("plugin-refused").count(), 1, "{told}");
+}
+
+#[test]
 fn on_a_full_disk_nothing_is_kept_and_plugins_are_compiled_each_time() {
     let place = two_plugins("");
     // Compiled code is larger.
