@@ -81,7 +81,7 @@ fn a_folder_that_others_may_write_to_is_refused() {
 
 /// A handler with a module in it of so many functions, each with so many values that live until its end: a small file
 /// that is expensive to compile.
-fn expensive(functions: usize, values: usize) -> Vec<u8> {
+pub(crate) fn expensive(functions: usize, values: usize) -> Vec<u8> {
     // Loads of constants, summed up in the end.
     let loads = (0..values).flat_map(|_| [0x41, 0, 0x28, 2, 0]);
     let sums = [0x6a].repeat(values - 1);
@@ -153,7 +153,7 @@ fn compiling(place: &Workplace, time: &str) -> (Child, Pid) {
 }
 
 /// The child of a process that compiles, once it has begun.
-fn compiler_of(parent: u32) -> Pid {
+pub(crate) fn compiler_of(parent: u32) -> Pid {
     wait_until("the compiler", PATIENCE, || {
         let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap().flatten();
         let children: String = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect();

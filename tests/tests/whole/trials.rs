@@ -1,10 +1,11 @@
 //! Trials whose store, files or settings change meanwhile, and what `plugin list` says of them.
 
 use jobhost_tests::{Worker, Workplace, replace, version, wait_until};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::canary::{JOBS, PATIENCE, configure, push, run_until, trial, tried};
+use crate::compiling::{compiler_of, expensive};
 
 /// What `plugin list` says of the only plugin's files that are refused.
 fn refusals(place: &Workplace) -> Vec<Value> {
@@ -128,6 +129,22 @@ fn a_trial_that_the_store_has_forgotten_begins_again_on_all_workers() {
     for worker in workers {
         worker.stop();
     }
+}
+
+#[test]
+fn a_verdict_does_not_wait_for_the_compiler() {
+    let place = Workplace::sqlite();
+    let path = tried(&place, "echo", "canary = \"50%\", for = \"1h\"");
+    configure(&place, "canary = \"50%\", for = \"1h\"", "[plugins.more]\npath = 'more.wasm'\njobs = [\"More\"]\n");
+    let more = place.write("more.wasm", version("echo", 2));
+    let mut worker = place.listen(&[]);
+    replace(&path, &version("trap", 1));
+    trial(&mut worker, "begun");
+    replace(&more, &expensive(1_000, 4_000));
+    kill(compiler_of(worker.pid()), Signal::SIGSTOP).unwrap();
+    run_until(&place, &mut worker, "rolled-back");
+    // It does not wait for the compiler either.
+    worker.stop();
 }
 
 #[test]

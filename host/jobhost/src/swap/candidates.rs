@@ -1,6 +1,6 @@
 //! The versions that are on trial here, or were, or wait for the store's word: each with the task that attends to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ impl Candidate {
 pub(super) struct Candidates {
     store: Arc<dyn Store>,
     all: HashMap<String, Candidate>,
+    /// Plugins whose files were refused for what became of a trial, until they can be used.
+    pub(super) refused: HashSet<String>,
     /// The latest trial of each plugin that was withdrawn here.
     withdrawn: HashMap<String, u64>,
     generation: u64,
@@ -65,6 +67,7 @@ impl Candidates {
         Self {
             store,
             all: HashMap::new(),
+            refused: HashSet::new(),
             withdrawn: HashMap::new(),
             generation: 0,
             tasks: JoinSet::new(),

@@ -45,11 +45,6 @@ impl Seen {
         std::mem::take(&mut self.refused)
     }
 
-    /// What the file holds was refused after it was found usable.
-    pub(super) fn is_refused(&mut self) {
-        self.refused = true;
-    }
-
     /// The state cannot be used, for a cause that `may_pass` or not. Whether it is to be refused: the first time it may be
     /// half-written, and later that is told already.
     pub(super) fn is_doubted(&mut self, stamp: Stamp, may_pass: bool, now: Instant) -> Doubt {

@@ -26,11 +26,11 @@ use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, 
 use crate::registry::{Found, Registry, Unloaded, load_one, relink, stays};
 use crate::worker::events::{Event, Events};
 use crate::worker::run::Served;
-use candidates::{Candidate, Candidates};
+use candidates::Candidates;
 use files::{Doubt, Seen, stamp};
 pub use upgrade::{More, told};
+use verdicts::compared;
 pub(crate) use verdicts::was_rolled_back;
-use verdicts::{Heard, compared};
 use watch::Watch;
 
 /// Puts new versions and configurations in force.
@@ -55,7 +55,7 @@ impl Swap {
     /// Watches the plugins' files, and reads the configuration again whenever `reload` says so, until the other end of
     /// `reload` is dropped. What is wrong with a file or a configuration is told once and changes nothing.
     pub async fn run(mut self, mut reload: mpsc::Receiver<()>) {
-        let mut seen = HashMap::<_, Seen>::new();
+        let mut seen = HashMap::new();
         let mut watch = Watch::of(&self.config);
         let mut candidates = Candidates::new(Arc::clone(&self.store));
         self.ask_about_what_is_in_force(&mut candidates);
@@ -69,11 +69,7 @@ impl Swap {
                     tokio::select! {
                         () = &mut changed => break None,
                         asked = reload.recv() => break Some(asked),
-                        (plugin, news) = candidates.news() => {
-                            if self.hear(&plugin, news, &mut candidates) == Heard::Refused {
-                                seen.entry(plugin).or_default().is_refused();
-                            }
-                        }
+                        (plugin, news) = candidates.news() => self.hear(&plugin, news, &mut candidates),
                     }
                 }
             };
@@ -84,6 +80,7 @@ impl Swap {
                     if self.reload(&mut candidates).await {
                         // What was refused may be allowed now.
                         seen.clear();
+                        candidates.refused.clear();
                     }
                     watch = Watch::of(&self.config);
                 }
@@ -114,7 +111,7 @@ impl Swap {
             }
             match self.swap(plugin, candidates).await {
                 Ok(digest) => {
-                    if seen.is_settled(stamp) {
+                    if seen.is_settled(stamp) | candidates.refused.remove(&plugin.name) {
                         self.events.tell(&Event::FileRestored { plugin: plugin.name.clone(), digest });
                     }
                 }
@@ -132,28 +129,33 @@ impl Swap {
     /// Puts the version that the file holds in force, or on trial, unless it is that already; returns its digest.
     async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<String, Unused> {
         let name = &plugin.name;
-        let registry = self.registry.load_full();
-        let in_force = self.in_force(name);
-        let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
-        let known = known.into_iter().chain([in_force.clone()]).collect();
-        let version = match load_one(&self.engine, plugin, known).await? {
-            Found::New(version) => version,
-            Found::Known(digest) if digest == in_force => {
-                if candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest)
-                    && let Some(candidate) = candidates.withdraw(name)
-                {
-                    self.forget(&candidate, "its file went back to the version in force");
+        let version = loop {
+            let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
+            let known = known.into_iter().chain([self.in_force(name)]).collect();
+            match self.heeding(load_one(&self.engine, plugin, known), candidates).await? {
+                Found::New(version) => break version,
+                Found::Known(digest) if digest == self.in_force(name) => {
+                    if candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest)
+                        && let Some(candidate) = candidates.withdraw(name)
+                    {
+                        self.forget(&candidate, "its file went back to the version in force");
+                    }
+                    return Ok(digest);
                 }
-                return Ok(digest);
-            }
-            Found::Known(digest) => {
-                return match candidates.get(name).and_then(Candidate::rolled_back) {
-                    Some(trial) => Err(was_rolled_back(&compared(trial.counts)).into()),
-                    None => Ok(digest),
-                };
+                Found::Known(digest) => match candidates.get(name) {
+                    Some(candidate) if candidate.version.digest() == digest => {
+                        return match candidate.rolled_back() {
+                            Some(trial) => Err(was_rolled_back(&compared(trial.counts)).into()),
+                            None => Ok(digest),
+                        };
+                    }
+                    // It is not known any more: another was promoted meanwhile.
+                    _ => {}
+                },
             }
         };
-        let digest = version.digest().to_owned();
+        let (registry, in_force, digest) =
+            (self.registry.load_full(), self.in_force(name), version.digest().to_owned());
         let old = registry.plugin(name).map(Plugin::imports).unwrap_or_default();
         let more = upgrade::more(old, version.imports(), version.grants());
         if plugin.swap.grants == UpgradeGrants::Frozen && !more.is_empty() {
@@ -174,6 +176,17 @@ impl Swap {
             self.tell_of_swap(&version, in_force, more);
         }
         Ok(digest)
+    }
+
+    /// Waits for what may take long, and hears of trials meanwhile: a verdict does not wait for a compiler.
+    async fn heeding<T>(&self, long: impl Future<Output = T>, candidates: &mut Candidates) -> T {
+        tokio::pin!(long);
+        loop {
+            tokio::select! {
+                done = &mut long => return done,
+                (plugin, news) = candidates.news() => self.hear(&plugin, news, candidates),
+            }
+        }
     }
 
     fn tell_of_swap(&self, version: &Plugin, from: String, more: Vec<More>) {

@@ -16,8 +16,8 @@ const NOTHING_ELSE: &str =
 
 impl Swap {
     /// Puts in force what a trial has come to.
-    pub(super) fn hear(&self, plugin: &str, news: News, candidates: &mut Candidates) -> Heard {
-        let Some(candidate) = candidates.get_mut(plugin) else { return Heard::Taken };
+    pub(super) fn hear(&self, plugin: &str, news: News, candidates: &mut Candidates) {
+        let Some(candidate) = candidates.get_mut(plugin) else { return };
         let mut heard = Heard::Taken;
         if let News::Opened(_, trial) | News::Stands(_, trial) | News::Over(_, trial) = &news {
             candidate.trial = Some(trial.clone());
@@ -51,7 +51,9 @@ impl Swap {
             }
             News::Gone(None) => self.leave(candidate, "the store has no record of it any more"),
         }
-        heard
+        if heard == Heard::Refused {
+            candidates.refused.insert(plugin.to_owned());
+        }
     }
 
     /// Takes a version out of its trial, if it is on one, without a verdict.
@@ -215,7 +217,7 @@ impl Swap {
 
 /// What follows from the news for the version's file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+enum Heard {
     /// It may be used.
     Taken,
     /// It is refused from now on.
