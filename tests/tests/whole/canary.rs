@@ -193,8 +193,12 @@ on_both_stores! {
         place.jobhost(&["push", "--queue", "hooked", "--batch", "-"]).stdin(jobs).run().success();
         let verdict = trial(&mut worker, "rolled-back");
         assert_eq!((&verdict["plugin"], &verdict["counts"]["old"]["failures"]), (&"hook".into(), &0.into()));
+        // The hook is open: its failures are none of the jobs'.
+        wait_until("all jobs are done", PATIENCE, || match place.counts("hooked") {
+            counts if counts[3..] == [JOBS as u64, 0] => Ok(()),
+            counts => Err(format!("{counts:?}")),
+        });
         worker.stop();
-        assert_eq!(place.counts("hooked")[3..], [JOBS as u64, 0], "the hook is open: its failures are none of the jobs'");
     }
 }
 

@@ -112,7 +112,7 @@ impl Attendance {
         let mut latest = self.store.trial(&self.plugin).await?;
         let begins = match turn {
             Turn::Now => true,
-            Turn::Later => latest.as_ref().is_none_or(|trial| is_in_nobodys_way(trial)),
+            Turn::Later => latest.as_ref().is_none_or(is_in_nobodys_way),
             Turn::Past => false,
         };
         let withdrawn = Some(TrialEnd::Withdrawn);

@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(seen.is_doubted(state, true, now), Doubt::Refused);
         for seconds in [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600] {
             let due = now + Duration::from_secs(seconds);
-            assert!(seen.has_settled(state, due - Duration::from_millis(1)) && !seen.has_settled(state, due));
+            assert!(seen.has_settled(state, now) && !seen.has_settled(state, due), "{seconds}");
+            assert!(seen.has_settled(state, now + Duration::from_secs(seconds - 1)), "{seconds}");
             now = due;
             assert_eq!(seen.is_doubted(state, true, now), Doubt::Told);
         }
