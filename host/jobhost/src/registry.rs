@@ -243,13 +243,21 @@ pub enum Found {
     New(Plugin),
 }
 
+/// A plugin that could not be loaded.
+pub struct Unloaded {
+    /// Why.
+    pub problem: Problem,
+    /// Whether the same file may be loaded at another time.
+    pub may_pass: bool,
+}
+
 /// Loads one configured plugin on a thread for blocking work, unless its file holds a version that is `known` by its
 /// digest.
 pub fn load_one(
     engine: &Engine,
     plugin: &PluginConfig,
     known: Vec<String>,
-) -> impl Future<Output = Result<Found, Problem>> + Send + 'static {
+) -> impl Future<Output = Result<Found, Unloaded>> + Send + 'static {
     let engine = engine.clone();
     begin(plugin, move |plugin, source| {
         if known.iter().any(|digest| digest == source.digest()) {
@@ -267,18 +275,19 @@ fn load_again(
     before: Option<(Plugin, bool)>,
 ) -> impl Future<Output = Result<Plugin, Problem>> + Send + 'static {
     let engine = engine.clone();
-    begin(plugin, move |plugin, source| match before {
+    let loading = begin(plugin, move |plugin, source| match before {
         Some((version, true)) if version.digest() == source.digest() => Ok(version),
         Some((version, _)) => version.load_again(&engine, source, settings_of(plugin)).map(warned),
         None => Plugin::load_source(&engine, &plugin.name, source, settings_of(plugin)).map(warned),
-    })
+    });
+    async move { loading.await.map_err(|unloaded| unloaded.problem) }
 }
 
 /// Reads a plugin's file and has it loaded on a thread for blocking work, from now on and not from the first poll.
 fn begin<T: Send + 'static>(
     plugin: &PluginConfig,
     load: impl FnOnce(&PluginConfig, &Source) -> Result<T, LoadError> + Send + 'static,
-) -> impl Future<Output = Result<T, Problem>> + Send + 'static {
+) -> impl Future<Output = Result<T, Unloaded>> + Send + 'static {
     let plugin = plugin.clone();
     let place = plugin.place.clone();
     let loading = tokio::task::spawn_blocking(move || {
@@ -288,8 +297,10 @@ fn begin<T: Send + 'static>(
     });
     async move {
         match loading.await {
-            Ok(loaded) => loaded.map_err(|error| problem(&place, &error)),
-            Err(panic) => Err(problem(&place, &panic)),
+            Ok(loaded) => {
+                loaded.map_err(|error| Unloaded { problem: problem(&place, &error), may_pass: error.may_pass() })
+            }
+            Err(panic) => Err(Unloaded { problem: problem(&place, &panic), may_pass: false }),
         }
     }
 }

@@ -37,6 +37,7 @@ mod relink;
 mod signature;
 mod source;
 mod ticker;
+mod try_out;
 mod turns;
 /// The plain data that crosses the border between host and guest.
 pub mod types;

@@ -30,6 +30,11 @@ impl LoadError {
         shown(&self.problem.to_string(), SHOWN)
     }
 
+    /// Whether the same file may be taken at another time: it was this machine that could not read, compile or start it.
+    pub fn may_pass(&self) -> bool {
+        matches!(*self.problem, Problem::Unreadable(_) | Problem::Host(_) | Problem::Compiling { .. })
+    }
+
     /// A file that is only looked at and has no configured name.
     pub(crate) fn of_file(path: &Path, problem: Problem) -> Self {
         Self { plugin: None, path: path.to_owned(), problem: Box::new(problem) }

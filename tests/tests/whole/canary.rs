@@ -9,18 +9,18 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// How long a trial may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many that half of them are more than the attempts without which there is no verdict.
-const JOBS: usize = 160;
+pub(crate) const JOBS: usize = 160;
 
 /// A queue `work` whose jobs are handled by `it.wasm`, which is returned and whose new versions are held to `swap`.
-fn tried(place: &Workplace, behaviour: &str, swap: &str) -> PathBuf {
+pub(crate) fn tried(place: &Workplace, behaviour: &str, swap: &str) -> PathBuf {
     configure(place, swap, "");
     place.write("it.wasm", version(behaviour, 0))
 }
 
-fn configure(place: &Workplace, swap: &str, rest: &str) {
+pub(crate) fn configure(place: &Workplace, swap: &str, rest: &str) {
     place.configure(&format!(
         "[queues.work]\nattempts = 2\nbackoff = {{ initial = \"0\", max = \"0\" }}\nretain = {{ failed = \"0\" }}\n\
          [plugins.it]\npath = 'it.wasm'\njobs = [\"*\"]\nswap = {{ {swap} }}\n{rest}"
@@ -28,7 +28,7 @@ fn configure(place: &Workplace, swap: &str, rest: &str) {
 }
 
 /// Pushes many jobs; returns their ids.
-fn push(place: &Workplace, count: usize) -> Vec<String> {
+pub(crate) fn push(place: &Workplace, count: usize) -> Vec<String> {
     let line = "{\"name\":\"X\"}\n".repeat(count);
     let pushed = place.jobhost(&["push", "--queue", "work", "--batch", "-"]).stdin(line).run().success();
     let ids: Vec<_> = pushed.text().lines().map(str::to_owned).collect();
@@ -37,7 +37,7 @@ fn push(place: &Workplace, count: usize) -> Vec<String> {
 }
 
 #[track_caller]
-fn trial(worker: &mut Worker, state: &str) -> Value {
+pub(crate) fn trial(worker: &mut Worker, state: &str) -> Value {
     let what = format!("a trial that is {state}");
     worker.wait_until(&what, PATIENCE, |event| event["event"] == "plugin-trial" && event["state"] == state)
 }
@@ -49,7 +49,7 @@ fn digest_of_done(worker: &mut Worker, id: &str) -> String {
 
 /// Runs jobs until the trial has this state.
 #[track_caller]
-fn run_until(place: &Workplace, worker: &mut Worker, state: &str) -> Value {
+pub(crate) fn run_until(place: &Workplace, worker: &mut Worker, state: &str) -> Value {
     push(place, JOBS);
     trial(worker, state)
 }
@@ -193,8 +193,12 @@ on_both_stores! {
         place.jobhost(&["push", "--queue", "hooked", "--batch", "-"]).stdin(jobs).run().success();
         let verdict = trial(&mut worker, "rolled-back");
         assert_eq!((&verdict["plugin"], &verdict["counts"]["old"]["failures"]), (&"hook".into(), &0.into()));
+        // The hook is open: its failures are none of the jobs'.
+        wait_until("all jobs are done", PATIENCE, || match place.counts("hooked") {
+            counts if counts[3..] == [JOBS as u64, 0] => Ok(()),
+            counts => Err(format!("{counts:?}")),
+        });
         worker.stop();
-        assert_eq!(place.counts("hooked")[3..], [JOBS as u64, 0], "the hook is open: its failures are none of the jobs'");
     }
 }
 

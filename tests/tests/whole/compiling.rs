@@ -81,7 +81,7 @@ fn a_folder_that_others_may_write_to_is_refused() {
 
 /// A handler with a module in it of so many functions, each with so many values that live until its end: a small file
 /// that is expensive to compile.
-fn expensive(functions: usize, values: usize) -> Vec<u8> {
+pub(crate) fn expensive(functions: usize, values: usize) -> Vec<u8> {
     // Loads of constants, summed up in the end.
     let loads = (0..values).flat_map(|_| [0x41, 0, 0x28, 2, 0]);
     let sums = [0x6a].repeat(values - 1);
@@ -153,7 +153,7 @@ fn compiling(place: &Workplace, time: &str) -> (Child, Pid) {
 }
 
 /// The child of a process that compiles, once it has begun.
-fn compiler_of(parent: u32) -> Pid {
+pub(crate) fn compiler_of(parent: u32) -> Pid {
     wait_until("the compiler", PATIENCE, || {
         let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap().flatten();
         let children: String = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect();
@@ -228,6 +228,29 @@ fn a_compiler_that_is_killed_or_hangs_is_told_and_leaves_nothing() {
         assert!(said.contains("cannot be compiled within") && said.contains(told), "{said}");
         wait_until("the compiler's end", PATIENCE, || is_gone(child));
     }
+}
+
+#[test]
+fn a_new_version_whose_compiler_was_killed_is_refused_once_and_in_force_when_it_compiles() {
+    let place = Workplace::sqlite();
+    let path = place.write("it.wasm", fs::read(guest("echo")).unwrap());
+    place.configure("cache = 'off'\n[queues.work]\n[plugins.it]\npath = 'it.wasm'\njobs = ['*']\n");
+    let mut worker = place.listen(&[]);
+    replace(&path, &expensive(20, 4_000));
+    // At the second look it is refused.
+    for _ in 0..2 {
+        let child = compiler_of(worker.pid());
+        kill(child, Signal::SIGKILL).unwrap();
+        wait_until("the compiler's end", PATIENCE, || is_gone(child));
+    }
+    let refused = worker.wait_until("a refusal", PATIENCE, |event| event["event"] == "plugin-refused");
+    assert!(refused["reason"].as_str().unwrap().contains("signal: 9"), "{refused}");
+    let child = compiler_of(worker.pid());
+    kill(child, Signal::SIGKILL).unwrap();
+    worker.wait_until("the swap", 2 * PATIENCE, |event| event["event"] == "plugin-swapped");
+    worker.wait_for("plugin-restored");
+    let told = worker.stop();
+    assert_eq!(told.stdout.matches("plugin-refused").count(), 1, "{told}");
 }
 
 #[test]

@@ -56,5 +56,6 @@ mod stores;
 mod story;
 mod swapping;
 mod swaps_under_load;
+mod trials;
 mod workers;
 mod yii2;

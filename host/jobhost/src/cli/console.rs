@@ -75,7 +75,7 @@ impl Console {
                 self.worker(&format!("Plugin {plugin} stays at {}: {}", short(stays), harmless_line(reason)))
             }
             Event::FileRestored { plugin, digest } => {
-                self.worker(&format!("Plugin {plugin}: its file is again that of {}", short(digest)))
+                self.worker(&format!("Plugin {plugin}: its file can be used again and is that of {}", short(digest)))
             }
             Event::Reloaded { queues } => {
                 self.worker(&format!("The configuration is read again; queues: {}", queues.join(", ")))

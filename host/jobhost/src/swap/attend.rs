@@ -25,8 +25,29 @@ pub(super) enum News {
     Stands(Standing, Trial),
     /// It is over.
     Over(TrialEnd, Trial),
-    /// Another version is on trial.
-    Replaced,
+    /// The store has no record of it any more, but perhaps of another version's.
+    Gone(Option<Trial>),
+}
+
+/// Whether this worker begins a trial where there is none of the version.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Also in place of another that goes on: the version came later.
+    Now,
+    /// Once it is in nobody's way. Its trial went without a verdict.
+    Later,
+    /// No more, or never: it only joins others.
+    Past,
+}
+
+/// What can follow a trial.
+enum After {
+    /// Nothing.
+    Nothing,
+    /// Another trial, if its file changes elsewhere.
+    Verdict,
+    /// The same again: there was no verdict.
+    Another,
 }
 
 /// A version and its part in a trial.
@@ -50,33 +71,50 @@ impl Attendance {
     /// Attends for as long as the version may be on trial, in one trial after the other if need be.
     pub(super) async fn attend(mut self, tell: impl Fn(News)) {
         let mut complaint = Complaint::default();
-        let mut begins = self.terms.is_some();
+        let mut turn = if self.terms.is_some() { Turn::Now } else { Turn::Past };
         let mut known = 0;
         while !*self.stop.borrow() {
-            match self.open(begins, known).await {
+            match self.open(turn, known).await {
                 Ok(Some((opening, trial))) => {
                     complaint.is_over();
-                    begins = false;
+                    turn = Turn::Past;
                     known = trial.number;
                     let goes_on = matches!(opening, Opening::Begin | Opening::Join);
+                    // What is left of an earlier trial.
+                    self.tally.take();
                     tell(News::Opened(opening, trial));
                     if matches!(opening, Opening::Proven | Opening::GoneBack) {
                         return;
                     }
-                    if goes_on && self.see_through(known, &mut complaint, &tell).await {
-                        return;
+                    if goes_on {
+                        match self.see_through(known, &mut complaint, &tell).await {
+                            After::Nothing => return,
+                            After::Verdict => {}
+                            After::Another => {
+                                // Where the store has lost everything, numbers begin anew.
+                                known = 0;
+                                turn = if self.terms.is_some() { Turn::Later } else { Turn::Past };
+                            }
+                        }
                     }
                 }
                 Ok(None) => complaint.is_over(),
+                // Nothing waits for it.
+                Err(error) if turn == Turn::Past && error.is_transient() => {}
                 Err(error) => complaint.tell(&self.plugin, &error),
             }
-            self.pause(if begins { EVERY } else { IDLE }).await;
+            self.pause(if turn == Turn::Past { IDLE } else { EVERY }).await;
         }
     }
 
     /// What the store says of the version, if it says what is not `known` yet; begins a trial if that is to be done.
-    async fn open(&self, begins: bool, known: u64) -> Result<Option<(Opening, Trial)>, StoreError> {
+    async fn open(&self, turn: Turn, known: u64) -> Result<Option<(Opening, Trial)>, StoreError> {
         let mut latest = self.store.trial(&self.plugin).await?;
+        let begins = match turn {
+            Turn::Now => true,
+            Turn::Later => latest.as_ref().is_none_or(is_in_nobodys_way),
+            Turn::Past => false,
+        };
         let withdrawn = Some(TrialEnd::Withdrawn);
         let still_there =
             |trial: &Trial| Some(trial.number) == self.withdrawn && trial.end.map(|(end, _)| end) != withdrawn;
@@ -108,8 +146,8 @@ impl Attendance {
         Ok(news.then_some((opening, trial)))
     }
 
-    /// From the beginning of a trial to its end; whether nothing can follow.
-    async fn see_through(&mut self, number: u64, complaint: &mut Complaint, tell: &impl Fn(News)) -> bool {
+    /// From the beginning of a trial to its end.
+    async fn see_through(&mut self, number: u64, complaint: &mut Complaint, tell: &impl Fn(News)) -> After {
         let mut standing = Standing::Running;
         let mut pending = None;
         loop {
@@ -117,7 +155,7 @@ impl Attendance {
             let stopping = *self.stop.borrow();
             let looked = self.look(number, &mut pending).await;
             if stopping {
-                return true;
+                return After::Nothing;
             }
             let trial = match looked {
                 Ok(trial) => trial,
@@ -127,14 +165,17 @@ impl Attendance {
                 }
             };
             complaint.is_over();
-            let Some(trial) = trial else {
-                tell(News::Replaced);
-                return false;
+            let trial = match trial {
+                Some(trial) if trial.number == number => trial,
+                other => {
+                    tell(News::Gone(other));
+                    return After::Another;
+                }
             };
             match (trial.end, judge(&trial)) {
                 (Some((end, _)), _) => {
                     tell(News::Over(end, trial));
-                    return end == TrialEnd::Promoted;
+                    return if end == TrialEnd::Promoted { After::Nothing } else { After::Verdict };
                 }
                 (None, Judgement::GoesOn(now)) if now != standing => {
                     standing = now;
@@ -145,7 +186,7 @@ impl Attendance {
         }
     }
 
-    /// Brings what was counted, and ends the trial if it is to end. None if it is not the latest any more.
+    /// Brings what was counted, and ends the trial if it is to end. Returns the latest, which may be another.
     async fn look(&self, number: u64, pending: &mut Option<(Token, Counted)>) -> Result<Option<Trial>, StoreError> {
         if pending.is_none() {
             *pending = Some((Token::random(), self.tally.take())).filter(|(_, counts)| !counts.is_empty());
@@ -155,15 +196,15 @@ impl Attendance {
             self.store.count_attempts(&self.plugin, number, token.clone(), *counts).await?;
             *pending = None;
         }
-        let look = async || Ok(self.store.trial(&self.plugin).await?.filter(|trial| trial.number == number));
-        let trial = look().await?;
+        let trial = self.store.trial(&self.plugin).await?;
         if let Some(trial) = &trial
+            && trial.number == number
             && trial.end.is_none()
             && let Judgement::Ends(end) = judge(trial)
         {
             // Where somebody has counted or ended it meanwhile, what is so now is looked at.
             self.store.end_trial(&self.plugin, number, Some(trial.revision), end).await?;
-            return look().await;
+            return self.store.trial(&self.plugin).await;
         }
         Ok(trial)
     }
@@ -176,7 +217,12 @@ impl Attendance {
     }
 }
 
-/// Ends a trial because its file is gone, when the store takes it.
+/// Whether a trial is over, or waits in vain for attempts: perhaps no worker has its version any more.
+fn is_in_nobodys_way(trial: &Trial) -> bool {
+    trial.end.is_some() || judge(trial) == Judgement::GoesOn(Standing::Held)
+}
+
+/// Ends a trial without a verdict, when the store takes it.
 pub(super) async fn withdraw(store: Arc<dyn Store>, plugin: TrialName, number: u64, mut stop: watch::Receiver<bool>) {
     let mut complaint = Complaint::default();
     loop {

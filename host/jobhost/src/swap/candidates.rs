@@ -1,10 +1,10 @@
 //! The versions that are on trial here, or were, or wait for the store's word: each with the task that attends to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobhost_queue::{Store, Terms, Trial, TrialName};
+use jobhost_queue::{Store, Terms, Trial, TrialEnd, TrialName};
 use jobhost_runtime::Plugin;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -32,10 +32,26 @@ pub(super) struct Candidate {
     attending: AbortHandle,
 }
 
+impl Candidate {
+    /// The trial after which it was rolled back, unless it is in force all the same.
+    pub(super) fn rolled_back(&self) -> Option<&Trial> {
+        let rolled_back = |trial: &&Trial| trial.end.is_some_and(|(end, _)| end == TrialEnd::RolledBack);
+        self.trial.as_ref().filter(rolled_back).filter(|_| !self.arrived)
+    }
+
+    /// Whether it is on a trial that was not begun by these terms and has not ended.
+    pub(super) fn goes_by_others(&self, terms: Option<Terms>) -> bool {
+        let trial = self.trial.as_ref().filter(|_| !self.arrived);
+        trial.is_some_and(|trial| trial.end.is_none() && Some(trial.terms) != terms)
+    }
+}
+
 /// The candidates, at most one for each plugin.
 pub(super) struct Candidates {
     store: Arc<dyn Store>,
     all: HashMap<String, Candidate>,
+    /// Plugins whose files were refused for what became of a trial, until they can be used.
+    pub(super) refused: HashSet<String>,
     /// The latest trial of each plugin that was withdrawn here.
     withdrawn: HashMap<String, u64>,
     generation: u64,
@@ -51,6 +67,7 @@ impl Candidates {
         Self {
             store,
             all: HashMap::new(),
+            refused: HashSet::new(),
             withdrawn: HashMap::new(),
             generation: 0,
             tasks: JoinSet::new(),
@@ -109,7 +126,7 @@ impl Candidates {
         Some(candidate)
     }
 
-    /// The same, and tells the store that the version's file is gone.
+    /// The same, and ends the trial for all workers.
     pub(super) fn withdraw(&mut self, plugin: &str) -> Option<Candidate> {
         let candidate = self.drop(plugin)?;
         if let (Some(trial), Ok(name)) = (&candidate.trial, TrialName::new(plugin)) {

@@ -1,8 +1,15 @@
 //! Whether a file is the one that was last looked at.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jobhost_runtime::signature_path;
+
+/// When a file is looked at again that was refused for a cause that may pass. Twice as late each time, as it may compile
+/// for minutes in vain.
+const AGAIN: Duration = Duration::from_secs(10);
+/// But not later than this.
+const AGAIN_AT_THE_LATEST: Duration = Duration::from_hours(1);
 
 /// What tells one state of a file from another without reading it; `None` where it is not there. The time of its last
 /// change of any kind is part of it, which no program can set.
@@ -20,31 +27,51 @@ pub(super) struct Seen {
     doubted: Option<Stamp>,
     /// Whether the last state that was dealt with was refused.
     refused: bool,
+    /// When that is tried again, and how long after the refusal that is.
+    again: Option<(Instant, Duration)>,
 }
 
 impl Seen {
-    /// Whether this state needs no further look.
-    pub(super) fn has_settled(&self, stamp: Stamp) -> bool {
-        self.settled == Some(stamp)
+    /// Whether this state needs no further look now.
+    pub(super) fn has_settled(&self, stamp: Stamp, now: Instant) -> bool {
+        self.settled == Some(stamp) && self.again.is_none_or(|(at, _)| now < at)
     }
 
-    /// The state is in force. Returns whether the one before was refused.
+    /// The state can be used. Returns whether the one before was refused.
     pub(super) fn is_settled(&mut self, stamp: Stamp) -> bool {
         self.settled = Some(stamp);
         self.doubted = None;
+        self.again = None;
         std::mem::take(&mut self.refused)
     }
 
-    /// The state cannot be used. Whether it is to be refused: the first time it may be half-written.
-    pub(super) fn is_doubted(&mut self, stamp: Stamp) -> bool {
-        let again = self.doubted == Some(stamp);
-        if again {
-            self.settled = Some(stamp);
-            self.refused = true;
-        }
-        self.doubted = Some(stamp);
-        again
+    /// The state cannot be used, for a cause that `may_pass` or not. Whether it is to be refused: the first time it may be
+    /// half-written, and later that is told already.
+    pub(super) fn is_doubted(&mut self, stamp: Stamp, may_pass: bool, now: Instant) -> Doubt {
+        let doubt = if self.doubted.replace(stamp) != Some(stamp) {
+            self.again = None;
+            return Doubt::Fresh;
+        } else if self.settled.replace(stamp) == Some(stamp) && self.refused {
+            Doubt::Told
+        } else {
+            Doubt::Refused
+        };
+        self.refused = true;
+        let after = self.again.map_or(AGAIN, |(_, after)| (after * 2).min(AGAIN_AT_THE_LATEST));
+        self.again = may_pass.then(|| (now + after, after));
+        doubt
     }
+}
+
+/// What follows from a state that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It is looked at again soon.
+    Fresh,
+    /// It is refused.
+    Refused,
+    /// It was refused before.
+    Told,
 }
 
 /// The state of a plugin's file now, and of its signature if it must be `signed`.
@@ -73,17 +100,38 @@ mod tests {
 
     #[test]
     fn a_state_that_cannot_be_used_is_refused_at_the_second_look_and_once() {
-        let mut seen = Seen::default();
+        let (mut seen, now) = (Seen::default(), Instant::now());
         let (half, whole) = ((Some([1; 6]), None), (Some([2; 6]), None));
-        assert!(!seen.has_settled(half));
-        assert!(!seen.is_doubted(half));
-        assert!(!seen.has_settled(half));
-        assert!(seen.is_doubted(half));
-        assert!(seen.has_settled(half));
-        assert!(!seen.has_settled(whole));
+        assert!(!seen.has_settled(half, now));
+        assert_eq!(seen.is_doubted(half, false, now), Doubt::Fresh);
+        assert!(!seen.has_settled(half, now));
+        assert_eq!(seen.is_doubted(half, false, now), Doubt::Refused);
+        assert!(seen.has_settled(half, now + AGAIN_AT_THE_LATEST));
+        assert!(!seen.has_settled(whole, now));
         assert!(seen.is_settled(whole), "the state before was refused");
         assert!(!seen.is_settled(whole));
-        assert!(!seen.is_doubted(half), "it has come back, perhaps for a moment only");
+        assert_eq!(seen.is_doubted(half, false, now), Doubt::Fresh, "it has come back, perhaps for a moment only");
+    }
+
+    #[test]
+    fn what_was_refused_for_a_cause_that_may_pass_is_tried_again_ever_later_and_told_once() {
+        let (mut seen, mut now) = (Seen::default(), Instant::now());
+        let (state, other) = ((Some([1; 6]), None), (Some([2; 6]), None));
+        assert_eq!(seen.is_doubted(state, true, now), Doubt::Fresh);
+        assert_eq!(seen.is_doubted(state, true, now), Doubt::Refused);
+        for seconds in [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600] {
+            let due = now + Duration::from_secs(seconds);
+            assert!(seen.has_settled(state, now) && !seen.has_settled(state, due), "{seconds}");
+            assert!(seen.has_settled(state, now + Duration::from_secs(seconds - 1)), "{seconds}");
+            now = due;
+            assert_eq!(seen.is_doubted(state, true, now), Doubt::Told);
+        }
+        assert!(!seen.has_settled(other, now), "another state does not wait");
+        assert_eq!(seen.is_doubted(other, true, now), Doubt::Fresh);
+        assert_eq!(seen.is_doubted(other, true, now), Doubt::Refused);
+        assert!(!seen.has_settled(other, now + AGAIN), "and begins anew");
+        assert!(seen.is_settled(other));
+        assert!(seen.has_settled(other, now + AGAIN_AT_THE_LATEST));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jobhost_queue::Store;
@@ -22,12 +23,14 @@ use tokio::task::spawn_blocking;
 
 use crate::canary::Canary;
 use crate::config::{Config, ConfigError, Place, PluginConfig, Problem, Request, UpgradeGrants, load};
-use crate::registry::{Found, Registry, load_one, relink, stays};
+use crate::registry::{Found, Registry, Unloaded, load_one, relink, stays};
 use crate::worker::events::{Event, Events};
 use crate::worker::run::Served;
 use candidates::Candidates;
-use files::{Seen, stamp};
+use files::{Doubt, Seen, stamp};
 pub use upgrade::{More, told};
+use verdicts::compared;
+pub(crate) use verdicts::was_rolled_back;
 use watch::Watch;
 
 /// Puts new versions and configurations in force.
@@ -77,6 +80,7 @@ impl Swap {
                     if self.reload(&mut candidates).await {
                         // What was refused may be allowed now.
                         seen.clear();
+                        candidates.refused.clear();
                     }
                     watch = Watch::of(&self.config);
                 }
@@ -102,53 +106,64 @@ impl Swap {
             // A file system that hangs must not stop the threads that run jobs.
             let (path, signed) = (plugin.path.clone(), plugin.pin.signer.is_some());
             let Ok(stamp) = spawn_blocking(move || stamp(&path, signed)).await else { continue };
-            if seen.has_settled(stamp) {
+            if seen.has_settled(stamp, Instant::now()) {
                 continue;
             }
             match self.swap(plugin, candidates).await {
-                Ok(known) => {
-                    if seen.is_settled(stamp)
-                        && let Some(digest) = known
-                    {
+                Ok(digest) => {
+                    if seen.is_settled(stamp) | candidates.refused.remove(&plugin.name) {
                         self.events.tell(&Event::FileRestored { plugin: plugin.name.clone(), digest });
                     }
                 }
-                Err(problem) if seen.is_doubted(stamp) => self.refuse(&plugin.name, &problem),
-                // It may be half-written.
-                Err(_) => doubts = true,
+                Err(Unused { reason, may_pass }) => match seen.is_doubted(stamp, may_pass, Instant::now()) {
+                    // It may be half-written.
+                    Doubt::Fresh => doubts = true,
+                    Doubt::Refused => self.refuse(&plugin.name, &reason),
+                    Doubt::Told => tracing::debug!(plugin = plugin.name, reason, "the file still cannot be used"),
+                },
             }
         }
         doubts
     }
 
-    /// Puts the version that the file holds in force, or on trial, unless it is that already; then
-    /// returns its digest.
-    async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<Option<String>, String> {
+    /// Puts the version that the file holds in force, or on trial, unless it is that already; returns its digest.
+    async fn swap(&self, plugin: &PluginConfig, candidates: &mut Candidates) -> Result<String, Unused> {
         let name = &plugin.name;
-        let registry = self.registry.load_full();
-        let in_force = self.in_force(name);
-        let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
-        let known = known.into_iter().chain([in_force.clone()]).collect();
-        let version = match load_one(&self.engine, plugin, known).await.map_err(|problem| problem.message)? {
-            Found::New(version) => version,
-            Found::Known(digest) => {
-                let other = candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest);
-                if digest == in_force
-                    && other
-                    && let Some(candidate) = candidates.withdraw(name)
-                {
-                    self.forget(&candidate, "its file went back to the version in force");
+        let version = loop {
+            let known = candidates.get(name).map(|candidate| candidate.version.digest().to_owned());
+            let known = known.into_iter().chain([self.in_force(name)]).collect();
+            match self.heeding(load_one(&self.engine, plugin, known), candidates).await? {
+                Found::New(version) => break version,
+                Found::Known(digest) if digest == self.in_force(name) => {
+                    if candidates.get(name).is_some_and(|candidate| candidate.version.digest() != digest)
+                        && let Some(candidate) = candidates.withdraw(name)
+                    {
+                        self.forget(&candidate, "its file went back to the version in force");
+                    }
+                    return Ok(digest);
                 }
-                return Ok(Some(digest));
+                Found::Known(digest) => match candidates.get(name) {
+                    Some(candidate) if candidate.version.digest() == digest => {
+                        return match candidate.rolled_back() {
+                            Some(trial) => Err(was_rolled_back(&compared(trial.counts)).into()),
+                            None => Ok(digest),
+                        };
+                    }
+                    // It is not known any more: another was promoted meanwhile.
+                    _ => {}
+                },
             }
         };
+        let (registry, in_force, digest) =
+            (self.registry.load_full(), self.in_force(name), version.digest().to_owned());
         let old = registry.plugin(name).map(Plugin::imports).unwrap_or_default();
         let more = upgrade::more(old, version.imports(), version.grants());
         if plugin.swap.grants == UpgradeGrants::Frozen && !more.is_empty() {
-            return Err(format!(
+            let text = format!(
                 "it {}; `swap.grants` is \"frozen\": to accept it, write grants = \"any\" there and send SIGHUP",
                 told(&more)
-            ));
+            );
+            return Err(text.into());
         }
         let changed = registry.with(&self.config, &version).map_err(|problems| lines(&problems))?;
         if let Some(candidate) = candidates.drop(name) {
@@ -160,7 +175,18 @@ impl Swap {
             self.registry.store(Arc::new(changed));
             self.tell_of_swap(&version, in_force, more);
         }
-        Ok(None)
+        Ok(digest)
+    }
+
+    /// Waits for what may take long, and hears of trials meanwhile: a verdict does not wait for a compiler.
+    async fn heeding<T>(&self, long: impl Future<Output = T>, candidates: &mut Candidates) -> T {
+        tokio::pin!(long);
+        loop {
+            tokio::select! {
+                done = &mut long => return done,
+                (plugin, news) = candidates.news() => self.hear(&plugin, news, candidates),
+            }
+        }
     }
 
     fn tell_of_swap(&self, version: &Plugin, from: String, more: Vec<More>) {
@@ -185,7 +211,8 @@ impl Swap {
     /// Reads the configuration and all plugins again, all or nothing; says whether it is in force.
     async fn reload(&mut self, candidates: &mut Candidates) -> bool {
         match self.reconfigured(candidates).await {
-            Ok((config, registry, versions)) => {
+            Ok((config, mut registry, versions)) => {
+                let mut restarted = Vec::new();
                 for name in candidates.plugins() {
                     if !versions.contains_key(&name)
                         && let Some(candidate) = candidates.drop(&name)
@@ -197,12 +224,24 @@ impl Swap {
                     if let Some(candidate) = candidates.get_mut(&name) {
                         candidate.version = version;
                     }
+                    let terms = |config: &Config| config.plugin(&name).and_then(|plugin| plugin.swap.canary);
+                    if terms(&config) != terms(&self.config)
+                        && candidates.get(&name).is_some_and(|candidate| candidate.goes_by_others(terms(&config)))
+                        && let Some(candidate) = candidates.withdraw(&name)
+                    {
+                        registry = registry.with_canary(&name, None);
+                        restarted.push(candidate);
+                    }
                 }
                 let names = config.queues.iter().map(|queue| queue.name.clone());
                 let queues = names.filter(|name| self.queues.includes(name)).collect();
                 self.config = config;
                 self.registry.store(Arc::new(registry));
                 self.events.tell(&Event::Reloaded { queues });
+                // Its file is looked at anew, and it is tried by the terms of now.
+                for candidate in restarted {
+                    self.forget(&candidate, "the configuration has other terms");
+                }
                 true
             }
             Err(error) => {
@@ -264,6 +303,25 @@ impl Swap {
             versions.insert(plugin.name.clone(), version);
         }
         Ok((config, registry, versions))
+    }
+}
+
+/// Why what a file holds is not put in force.
+struct Unused {
+    reason: String,
+    /// Whether the same file may be usable at another time.
+    may_pass: bool,
+}
+
+impl From<String> for Unused {
+    fn from(reason: String) -> Self {
+        Self { reason, may_pass: false }
+    }
+}
+
+impl From<Unloaded> for Unused {
+    fn from(unloaded: Unloaded) -> Self {
+        Self { reason: unloaded.problem.message, may_pass: unloaded.may_pass }
     }
 }
 

@@ -18,31 +18,41 @@ impl Swap {
     /// Puts in force what a trial has come to.
     pub(super) fn hear(&self, plugin: &str, news: News, candidates: &mut Candidates) {
         let Some(candidate) = candidates.get_mut(plugin) else { return };
+        let mut heard = Heard::Taken;
         if let News::Opened(_, trial) | News::Stands(_, trial) | News::Over(_, trial) = &news {
             candidate.trial = Some(trial.clone());
         }
         match news {
             News::Opened(Opening::Begin | Opening::Join, trial) => self.begin(candidate, &trial),
-            News::Opened(Opening::RolledBack, trial) => self.refuse_rolled_back(candidate, &trial),
+            News::Opened(Opening::RolledBack, trial) => heard = self.refuse_rolled_back(candidate, &trial),
             News::Opened(Opening::Proven, trial) => {
                 let reason = format!("it was promoted before: {}", compared(trial.counts));
-                self.promote(candidate, &trial, reason);
+                heard = self.promote(candidate, &trial, reason);
                 candidates.drop(plugin);
             }
             News::Opened(Opening::GoneBack, _) => {
-                self.put_in_force(candidate);
+                heard = self.put_in_force(candidate);
                 candidates.drop(plugin);
             }
             News::Stands(standing, trial) => self.stands(candidate, &trial, standing),
             News::Over(TrialEnd::Promoted, trial) => {
-                self.promote(candidate, &trial, compared(trial.counts));
+                heard = self.promote(candidate, &trial, compared(trial.counts));
                 candidates.drop(plugin);
             }
-            News::Over(TrialEnd::RolledBack, trial) => self.roll_back(candidate, &trial),
+            News::Over(TrialEnd::RolledBack, trial) => heard = self.roll_back(candidate, &trial),
             News::Over(TrialEnd::Withdrawn, _) => {
-                self.leave(candidate, "its file went back to the version before, on another worker");
+                self.leave(
+                    candidate,
+                    "another worker has withdrawn it: its file went back there, or its terms have changed",
+                );
             }
-            News::Replaced => self.leave(candidate, "another version is on trial on other workers"),
+            News::Gone(Some(_)) => {
+                self.leave(candidate, "another version is on trial on other workers");
+            }
+            News::Gone(None) => self.leave(candidate, "the store has no record of it any more"),
+        }
+        if heard == Heard::Refused {
+            candidates.refused.insert(plugin.to_owned());
         }
     }
 
@@ -59,7 +69,11 @@ impl Swap {
         let (name, version) = (candidate.version.name(), candidate.version.digest());
         let Some(trial) = &candidate.trial else { return };
         self.registry.store(self.registry.load().with_canary(name, None).into());
-        tracing::info!(plugin = name, version, reason, "the trial is over without a verdict");
+        if trial.end.is_none() {
+            tracing::info!(plugin = name, version, reason, "the trial is over without a verdict");
+        } else {
+            tracing::info!(plugin = name, version, reason, "the version may be tried again");
+        }
         self.tell(candidate, trial, TrialState::Ended, reason.to_owned());
     }
 
@@ -107,7 +121,7 @@ impl Swap {
                     plugin = name,
                     version = candidate.version.digest(),
                     reason = few,
-                    "the trial is held: the new version keeps its share until it has enough attempts; raise `canary`, or remove it to put the version in force"
+                    "the trial is held: the new version keeps its share until it has enough attempts; raise `canary`, or remove it to put the version in force, and send SIGHUP"
                 );
                 TrialState::Held
             }
@@ -115,19 +129,19 @@ impl Swap {
         self.tell(candidate, trial, state, few);
     }
 
-    fn promote(&self, candidate: &Candidate, trial: &Trial, reason: String) {
+    fn promote(&self, candidate: &Candidate, trial: &Trial, reason: String) -> Heard {
         let (name, version) = (candidate.version.name(), candidate.version.digest());
         tracing::info!(plugin = name, version, reason, "the version on trial is promoted");
         if candidate.arrived {
             self.registry.store(self.registry.load().with_canary(name, None).into());
-        } else if !self.put_in_force(candidate) {
-            return;
+        } else if self.put_in_force(candidate) == Heard::Refused {
+            return Heard::Refused;
         }
         self.tell(candidate, trial, TrialState::Promoted, reason);
+        Heard::Taken
     }
 
-    /// Whether it is in force now.
-    pub(super) fn put_in_force(&self, candidate: &Candidate) -> bool {
+    fn put_in_force(&self, candidate: &Candidate) -> Heard {
         let name = candidate.version.name();
         let from = self.in_force(name);
         let registry = self.registry.load_full();
@@ -135,18 +149,18 @@ impl Swap {
             Ok(registry) => {
                 self.registry.store(registry.into());
                 self.tell_of_swap(&candidate.version, from, candidate.more.clone());
-                true
+                Heard::Taken
             }
             // The configuration may be another than when the trial began.
             Err(problems) => {
                 self.registry.store(registry.with_canary(name, None).into());
                 self.refuse(name, &lines(&problems));
-                false
+                Heard::Refused
             }
         }
     }
 
-    fn roll_back(&self, candidate: &Candidate, trial: &Trial) {
+    fn roll_back(&self, candidate: &Candidate, trial: &Trial) -> Heard {
         let (name, version) = (candidate.version.name(), candidate.version.digest());
         self.registry.store(self.registry.load().with_canary(name, None).into());
         let mut reason = compared(trial.counts);
@@ -160,14 +174,16 @@ impl Swap {
             "the version on trial is rolled back, and not tried again until its file changes"
         );
         self.tell(candidate, trial, TrialState::RolledBack, reason);
+        if candidate.arrived { Heard::Taken } else { Heard::Refused }
     }
 
     /// A version that was rolled back before this worker met it.
-    fn refuse_rolled_back(&self, candidate: &Candidate, trial: &Trial) {
+    fn refuse_rolled_back(&self, candidate: &Candidate, trial: &Trial) -> Heard {
         let name = candidate.version.name();
-        let reason = format!("this version was rolled back: {}", compared(trial.counts));
         if candidate.arrived {
-            let reason = format!("{reason}; {NOTHING_ELSE}; put another file in its place");
+            let compared = compared(trial.counts);
+            let reason =
+                format!("this version was rolled back: {compared}; {NOTHING_ELSE}; put another file in its place");
             tracing::error!(
                 plugin = name,
                 version = candidate.version.digest(),
@@ -175,9 +191,10 @@ impl Swap {
                 "a version that was rolled back is in force"
             );
             self.tell(candidate, trial, TrialState::RolledBack, reason);
-        } else {
-            self.refuse(name, &format!("{reason}; it is not tried again until its file changes"));
+            return Heard::Taken;
         }
+        self.refuse(name, &was_rolled_back(&compared(trial.counts)));
+        Heard::Refused
     }
 
     fn tell(&self, candidate: &Candidate, trial: &Trial, state: TrialState, reason: String) {
@@ -198,8 +215,22 @@ impl Swap {
     }
 }
 
+/// What follows from the news for the version's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// It may be used.
+    Taken,
+    /// It is refused from now on.
+    Refused,
+}
+
+/// Why a version is refused that was rolled back, by how it did.
+pub(crate) fn was_rolled_back(compared: &str) -> String {
+    format!("this version was rolled back: {compared}; it is not tried again until its file changes")
+}
+
 /// Both versions, for people.
-fn compared(counts: Counted) -> String {
+pub(super) fn compared(counts: Counted) -> String {
     let of = |tries: Tries| format!("{} of {} attempts failed", tries.failures, tries.attempts);
     format!("{}, and {} on the version before", of(counts.new), of(counts.old))
 }

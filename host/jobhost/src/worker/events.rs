@@ -99,11 +99,11 @@ pub enum Event {
         /// What is wrong with the file.
         reason: String,
     },
-    /// A plugin's file that could not be used can be again, and holds the version in force.
+    /// A plugin's file that could not be used can be again. What is made of it is told before, if that is anything new.
     FileRestored {
         /// The plugin's configured name.
         plugin: String,
-        /// The digest of that version.
+        /// The digest of the version that it holds.
         digest: String,
     },
     /// The configuration was read again and is in force.

@@ -13,6 +13,7 @@ use jobhost_runtime::{Finished, Outcome, Plugin};
 use super::decide::millis;
 use super::events::{Event, Listener, TrialState};
 use crate::registry::Registry;
+use crate::swap::was_rolled_back;
 
 /// How many versions that were replaced and run nothing any more are kept of a plugin.
 const REPLACED_KEPT: usize = 2;
@@ -78,15 +79,14 @@ impl Tally {
 impl Listener for Tally {
     fn hear(&self, event: &Event) {
         match event {
-            Event::Swapped { plugin, .. } => {
-                self.follow();
-                self.lock().of(plugin).refused = None;
-            }
+            Event::Swapped { .. } => self.follow(),
             Event::FileRestored { plugin, .. } => self.lock().of(plugin).refused = None,
             Event::Trial(trial) => {
                 self.follow();
-                if trial.state == TrialState::Begun {
-                    self.lock().of(&trial.plugin).refused = None;
+                // Where it is in force all the same, no other stays in its place.
+                if trial.state == TrialState::RolledBack && trial.in_force != trial.to {
+                    let reason = was_rolled_back(&trial.reason);
+                    self.lock().of(&trial.plugin).refused = Some((reason, Instant::now()));
                 }
             }
             Event::Reloaded { .. } => {

@@ -1,7 +1,7 @@
 //! Calls that nothing but the epoch can end, and calls that need no turns.
 
 use super::*;
-use crate::load::Nobody;
+use crate::try_out::Nobody;
 use crate::{Engine, EngineSettings, Plugin, PluginSettings};
 
 /// A handler that computes until it is stopped.
