@@ -106,7 +106,7 @@ on_both_stores! {
         let told = bench.complaints();
         let channels = told.split("channels ").nth(1).and_then(|rest| rest.split('…').next()).unwrap();
         place.configure(&format!("[queues.deep]\nchannel = \"{channels}1\"\n"));
-        let left = wait_until("some jobs are done", Duration::from_secs(60), || {
+        let left = wait_until("some jobs are done", Duration::from_mins(1), || {
             let [waiting, _, reserved, done, _] = place.counts("deep");
             if done < 30 { Err(bench.complaints()) } else { Ok(waiting + reserved) }
         });
