@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use jobhost_tests::measure::{Conditions, Figure, Measurement};
 use serde_json::json;
 
-const USAGE: &str = "usage: cargo xtask measure [--only lateness|recovery|duplicates|neighbours|swaps|starts] [--component FILE] [--json FILE]";
+const USAGE: &str = "usage: cargo xtask measure [--only lateness|recovery|duplicates|neighbours|swaps|starts|memory|hooks] [--component FILE] [--json FILE]";
 
 /// What to do, as the arguments say.
 struct Choice {

@@ -1,12 +1,15 @@
 //! What the program is measured by: how late an attempt is ended, how soon a dead worker's jobs run again, what a
-//! greedy job costs its neighbours, what a swap costs, how long a start takes. Each measurement runs the real program and returns [`Figure`]s; those with a goal
-//! say whether it is reached. How to read them is told in CONTRIBUTING.md.
+//! greedy job costs its neighbours, what a swap costs, how long a start takes, how much memory a host needs, what a hook
+//! costs. Each measurement runs the real program and returns [`Figure`]s; those with a goal say whether it is reached.
+//! How to read them is told in CONTRIBUTING.md.
 
 mod burners;
 mod conditions;
 mod duplicates;
 mod figure;
+mod hooks;
 mod lateness;
+mod memory;
 mod neighbours;
 mod recovery;
 mod starts;
@@ -35,12 +38,24 @@ pub enum Measurement {
     Swaps,
     /// How long a host takes to start.
     Starts,
+    /// How much memory it needs, idle and for each running job.
+    Memory,
+    /// What a hook costs beside an attempt.
+    Hooks,
 }
 
 impl Measurement {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 6] =
-        [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours, Self::Swaps, Self::Starts];
+    pub const ALL: [Self; 8] = [
+        Self::Lateness,
+        Self::Recovery,
+        Self::Duplicates,
+        Self::Neighbours,
+        Self::Swaps,
+        Self::Starts,
+        Self::Memory,
+        Self::Hooks,
+    ];
 
     /// As the command line calls it.
     pub fn name(self) -> &'static str {
@@ -51,6 +66,8 @@ impl Measurement {
             Self::Neighbours => "neighbours",
             Self::Swaps => "swaps",
             Self::Starts => "starts",
+            Self::Memory => "memory",
+            Self::Hooks => "hooks",
         }
     }
 
@@ -65,6 +82,8 @@ impl Measurement {
             Self::Neighbours => neighbours::run(),
             Self::Swaps => swaps::run(),
             Self::Starts => starts::run(component),
+            Self::Memory => memory::run(),
+            Self::Hooks => hooks::run(),
         }
     }
 }
