@@ -9,6 +9,7 @@ pub mod chaos;
 mod console;
 mod finished;
 mod invocation;
+pub mod matrix;
 pub mod measure;
 mod process;
 mod proxy;

@@ -22,7 +22,8 @@ const USAGE: &str = "\
 cargo xtask plugins             build the plugins and the guests of the tests
 cargo xtask demo [--store URL]  tell the story of a job, with the program itself
 cargo xtask chaos …             the chaos test, long: --minutes N, --seed S, --store sqlite|redis
-cargo xtask measure …           lateness, recovery, swaps and more: --only NAME, --json FILE
+cargo xtask measure …           lateness, recovery, swaps, memory and more: --only NAME, --json FILE
+cargo xtask bench …             the matrix of `jobhost bench`: --only GROUP, --table FILE, --json FILE and more
 cargo xtask test                run every test; installs what they need
 cargo xtask lint                formatting and clippy, warnings denied
 ";
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["demo", "--store", url] => demo::run(url),
         ["test"] => test::run(),
         ["chaos", ref options @ ..] => chaos::run(options),
+        ["bench", ref options @ ..] => measure::matrix(options),
         ["measure", ref options @ ..] => measure::run(options),
         ["lint"] => lint::run(),
         _ => {

@@ -1,4 +1,4 @@
-//! The measurements, with the release build.
+//! The measurements and the matrix of benches, with the release build.
 
 use std::path::absolute;
 use std::process::Command;
@@ -8,10 +8,19 @@ use crate::{binary, plugins, test};
 
 /// `cargo xtask measure`; the options are the program's own.
 pub(crate) fn run(options: &[&str]) -> Result<(), Failure> {
+    with_release("measure", options)
+}
+
+/// `cargo xtask bench`; likewise.
+pub(crate) fn matrix(options: &[&str]) -> Result<(), Failure> {
+    with_release("matrix", options)
+}
+
+fn with_release(program: &str, options: &[&str]) -> Result<(), Failure> {
     test::ensure_redis()?;
     plugins::build()?;
     // It lies beside the program that it measures.
     let jobhost = absolute(binary::build_release()?).map_err(|error| Failure::new(error.to_string()))?;
-    let mut measure = Command::new(jobhost.with_file_name("measure"));
-    run_command(measure.env("JOBHOST_BIN", &jobhost).args(options))
+    let mut command = Command::new(jobhost.with_file_name(program));
+    run_command(command.env("JOBHOST_BIN", &jobhost).args(options))
 }

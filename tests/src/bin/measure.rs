@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use jobhost_tests::measure::{Conditions, Figure, Measurement};
 use serde_json::json;
 
-const USAGE: &str = "usage: cargo xtask measure [--only lateness|recovery|duplicates|neighbours|swaps|starts|buckets] \
+const USAGE: &str = "usage: cargo xtask measure \
+                     [--only lateness|recovery|duplicates|neighbours|swaps|starts|buckets|memory|hooks] \
                      [--component FILE] [--json FILE]";
 
 /// What to do, as the arguments say.

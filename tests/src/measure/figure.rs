@@ -14,11 +14,15 @@ pub enum Unit {
     Micros,
     /// Things.
     Count,
+    /// Bytes, shown in KiB.
+    Bytes,
 }
 
 /// What a figure has to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goal {
+    /// The median.
+    P50(u64),
     /// The 99th percentile is this at most.
     P99(u64),
     /// The greatest value is this at most.
@@ -79,6 +83,7 @@ impl Figure {
     pub fn is_good(&self) -> bool {
         match self.goal {
             None => true,
+            Some(Goal::P50(most)) => self.percentile(50) <= most,
             Some(Goal::P99(most)) => self.percentile(99) <= most,
             Some(Goal::Max(most)) => self.percentile(100) <= most,
         }
@@ -107,7 +112,7 @@ impl Figure {
     pub fn json(&self) -> Value {
         json!({
             "name": self.name,
-            "unit": match self.unit { Unit::Micros => "us", Unit::Count => "count" },
+            "unit": match self.unit { Unit::Micros => "us", Unit::Count => "count", Unit::Bytes => "bytes" },
             "n": self.n(),
             "min": self.percentile(0),
             "p50": self.percentile(50),
@@ -122,6 +127,7 @@ impl Figure {
 
     fn goal_shown(&self, goal: &Goal) -> String {
         match goal {
+            Goal::P50(most) => format!("p50 ≤ {}", self.shown(*most)),
             Goal::P99(most) => format!("p99 ≤ {}", self.shown(*most)),
             Goal::Max(most) => format!("max ≤ {}", self.shown(*most)),
         }
@@ -129,8 +135,10 @@ impl Figure {
 
     fn shown(&self, value: u64) -> String {
         match self.unit {
+            Unit::Micros if value < 1000 => format!("{value}us"),
             Unit::Micros => format!("{}.{:02}ms", value / 1000, value % 1000 / 10),
             Unit::Count => value.to_string(),
+            Unit::Bytes => format!("{}KiB", value.div_ceil(1024)),
         }
     }
 }
@@ -176,9 +184,14 @@ mod tests {
     fn a_goal_is_reached_up_to_its_bound_and_missed_beyond() {
         let values = || (1..=100).chain([500]);
         assert!(figure(values()).is_good());
-        for (goal, good) in
-            [(Goal::P99(100), true), (Goal::P99(99), false), (Goal::Max(500), true), (Goal::Max(499), false)]
-        {
+        for (goal, good) in [
+            (Goal::P50(51), true),
+            (Goal::P50(50), false),
+            (Goal::P99(100), true),
+            (Goal::P99(99), false),
+            (Goal::Max(500), true),
+            (Goal::Max(499), false),
+        ] {
             let figure = figure(values()).reaches(goal.clone());
             assert_eq!(figure.is_good(), good, "{goal:?}");
             assert_eq!(figure.row().contains("MISSED"), !good, "{figure}");
@@ -187,7 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn times_are_shown_in_milliseconds() {
+    fn times_are_shown_in_milliseconds_or_less_and_bytes_in_kib() {
+        let shown = |unit, value| Figure::new("it", unit, vec![value], "0.00").shown(value);
+        assert_eq!(shown(Unit::Micros, 999), "999us");
+        assert_eq!(shown(Unit::Bytes, 458_753), "449KiB");
         assert_eq!(Figure::new("it", Unit::Micros, vec![12_345], "0.00").shown(12_345), "12.34ms");
     }
 }

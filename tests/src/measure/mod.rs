@@ -1,14 +1,16 @@
 //! What the program is measured by: how late an attempt is ended, how soon a dead worker's jobs run again, what a
-//! greedy job costs its neighbours, what a swap costs, how long a start takes, what a look at a bucket costs. Each
-//! measurement runs the real program and returns [`Figure`]s; those with a goal say whether it is reached. How to read
-//! them is told in CONTRIBUTING.md.
+//! greedy job costs its neighbours, what a swap costs, how long a start takes, what a look at a bucket costs, how much
+//! memory a host needs, what a hook costs. Each measurement runs the real program and returns [`Figure`]s; those with a
+//! goal say whether it is reached. How to read them is told in CONTRIBUTING.md.
 
 mod buckets;
 mod burners;
 mod conditions;
 mod duplicates;
 mod figure;
+mod hooks;
 mod lateness;
+mod memory;
 mod neighbours;
 mod recovery;
 mod starts;
@@ -39,12 +41,25 @@ pub enum Measurement {
     Starts,
     /// What a look at a bucket costs a plugin.
     Buckets,
+    /// How much memory it needs, idle and for each running job.
+    Memory,
+    /// What a hook costs beside an attempt.
+    Hooks,
 }
 
 impl Measurement {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 7] =
-        [Self::Lateness, Self::Recovery, Self::Duplicates, Self::Neighbours, Self::Swaps, Self::Starts, Self::Buckets];
+    pub const ALL: [Self; 9] = [
+        Self::Lateness,
+        Self::Recovery,
+        Self::Duplicates,
+        Self::Neighbours,
+        Self::Swaps,
+        Self::Starts,
+        Self::Buckets,
+        Self::Memory,
+        Self::Hooks,
+    ];
 
     /// As the command line calls it.
     pub fn name(self) -> &'static str {
@@ -56,6 +71,8 @@ impl Measurement {
             Self::Swaps => "swaps",
             Self::Starts => "starts",
             Self::Buckets => "buckets",
+            Self::Memory => "memory",
+            Self::Hooks => "hooks",
         }
     }
 
@@ -71,6 +88,8 @@ impl Measurement {
             Self::Swaps => swaps::run(),
             Self::Starts => starts::run(component),
             Self::Buckets => buckets::run(),
+            Self::Memory => memory::run(),
+            Self::Hooks => hooks::run(),
         }
     }
 }

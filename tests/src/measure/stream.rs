@@ -88,6 +88,11 @@ impl Stream {
         }
     }
 
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it, and returns when, with what it had told and nobody had read.
     pub(super) fn kill(mut self) -> (Instant, Vec<Told>) {
         process::signal(&self.child, Signal::SIGKILL);

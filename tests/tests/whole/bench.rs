@@ -94,6 +94,29 @@ on_both_stores! {
         }
     }
 
+    fn a_backlog_waits_while_jobs_are_run_and_is_removed(place) {
+        place.push("default", "X", "{}");
+        let before = what_is_there(place);
+        let args = [
+            "bench", "--json", "--jobs", "10", "--backlog", "3000", "--runs", "100", "--only", "drain", "--threads", "1",
+            "--store", &place.store(),
+        ];
+        let bench = place.jobhost(&args).start();
+        bench.wait_for_complaint("are removed at the end");
+        let told = bench.complaints();
+        let channels = told.split("channels ").nth(1).and_then(|rest| rest.split('…').next()).unwrap();
+        place.configure(&format!("[queues.deep]\nchannel = \"{channels}1\"\n"));
+        let left = wait_until("some jobs are done", Duration::from_mins(1), || {
+            let [waiting, _, reserved, done, _] = place.counts("deep");
+            if done < 30 { Err(bench.complaints()) } else { Ok(waiting + reserved) }
+        });
+        // Those that a run took beyond its own are pushed again at its end.
+        assert!((2900..=3100).contains(&left), "{left} jobs wait");
+        bench.signal(Signal::SIGTERM);
+        bench.end().exits_with(143);
+        assert_eq!(what_is_there(place), before);
+    }
+
     fn a_plugin_that_fails_is_told_and_nothing_is_left_behind(place) {
         place.push("default", "X", "{}");
         let before = what_is_there(place);

@@ -46,7 +46,7 @@ impl Listener for Ear {
 pub(super) async fn to_the_start(scene: &Scene, pooled: &mut Option<bool>) -> Result<Vec<Sample>, BenchError> {
     let ground = scene.ground()?;
     let channel = ground.channel().await?;
-    let rig = Rig::load(scene, None).await?;
+    let rig = Rig::load(scene, scene.bench.threads).await?;
     *pooled = Some(rig.pooled());
     let job = rig::stored(scene)?;
     let pusher = ground.another().await?;

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use jobhost_queue::{StoreError, Vitals};
-use tokio::sync::watch;
+use jobhost_queue::{Channel, StoreError, Vitals};
+use tokio::sync::{OnceCell, watch};
 
 use crate::config::ConfigError;
 use crate::host::HostError;
@@ -38,8 +38,12 @@ pub struct Bench {
     pub plugin: Option<PathBuf>,
     /// Jobs of each run.
     pub jobs: u32,
+    /// Jobs that wait in the same queue beside those of a run, where jobs are pushed, reserved and settled.
+    pub backlog: u32,
     /// Jobs at once, 1 to 1,024.
     pub concurrency: u32,
+    /// Threads that run a worker's guests; without it one for each processor.
+    pub threads: Option<u32>,
     /// Bytes of each job's payload, at least [`LEAST_PAYLOAD`].
     pub payload_bytes: u32,
     /// How often everything is measured, at least once.
@@ -151,6 +155,8 @@ impl From<ConfigError> for BenchError {
 struct Scene {
     bench: Bench,
     ground: Option<Ground>,
+    /// The channel with the backlog, once there is one.
+    deep: OnceCell<Channel>,
     /// Turns true when it is to end.
     stop: watch::Receiver<bool>,
 }
@@ -158,6 +164,25 @@ struct Scene {
 impl Scene {
     fn ground(&self) -> Result<&Ground, BenchError> {
         self.ground.as_ref().ok_or_else(|| BenchError::Bug("a part that needs a store has none".to_owned()))
+    }
+
+    /// Where jobs are pushed or taken: a channel that nobody has used, or the one with the backlog, which is filled once.
+    async fn channel(&self) -> Result<Channel, BenchError> {
+        let ground = self.ground()?;
+        if self.bench.backlog == 0 {
+            return ground.channel().await;
+        }
+        let fill = || async {
+            let channel = ground.channel().await?;
+            push::fill(self, &channel, self.bench.backlog).await?;
+            Ok::<_, BenchError>(channel)
+        };
+        self.deep.get_or_try_init(fill).await.cloned()
+    }
+
+    /// Removes a channel with all that is in it, unless it has the backlog.
+    async fn leave(&self, channel: &Channel) -> Result<(), BenchError> {
+        if self.deep.get() == Some(channel) { Ok(()) } else { self.ground()?.leave(channel).await }
     }
 
     /// An error once it is to end.
@@ -179,7 +204,7 @@ pub async fn run(
     if let Some(place) = &place {
         tell(place);
     }
-    let scene = Arc::new(Scene { bench, ground, stop });
+    let scene = Arc::new(Scene { bench, ground, deep: OnceCell::new(), stop });
     // In a task of its own: what it made is removed after a panic, too.
     let measured = tokio::spawn(measure(Arc::clone(&scene))).await;
     if let Some(ground) = &scene.ground {

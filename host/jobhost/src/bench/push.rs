@@ -23,33 +23,37 @@ pub(super) async fn bulk(scene: &Scene) -> Result<Vec<Sample>, BenchError> {
 }
 
 async fn pushes(scene: &Scene, at_once: u32, most: Duration) -> Result<Vec<Sample>, BenchError> {
-    let ground = scene.ground()?;
-    let channel = ground.channel().await?;
+    let channel = scene.channel().await?;
     let began = Instant::now();
-    let stored = fill(scene, &channel, at_once, most).await?;
+    let stored = store(scene, &channel, (scene.bench.jobs, at_once), most).await?;
     let took = began.elapsed();
-    ground.leave(&channel).await?;
+    scene.leave(&channel).await?;
     Ok(vec![speed(stored, took)])
 }
 
-/// Pushes all jobs of a run, or as many as there is time for; returns how many.
-async fn fill(scene: &Scene, channel: &Channel, at_once: u32, most: Duration) -> Result<u32, BenchError> {
+/// Pushes so many jobs, so many a call, or as many as there is time for; returns how many.
+async fn store(
+    scene: &Scene,
+    channel: &Channel,
+    (all, at_once): (u32, u32),
+    most: Duration,
+) -> Result<u32, BenchError> {
     let began = Instant::now();
     let job = rig::stored(scene)?;
-    let jobs = vec![job; at_once.min(scene.bench.jobs) as usize];
-    let mut left = scene.bench.jobs;
+    let jobs = vec![job; at_once.min(all) as usize];
+    let mut left = all;
     while left > 0 && began.elapsed() < most {
         scene.goes_on()?;
         let some = left.min(at_once);
         push(scene, channel, &jobs[..some as usize]).await?;
         left -= some;
     }
-    Ok(scene.bench.jobs - left)
+    Ok(all - left)
 }
 
-/// The jobs of a run, for whoever is to take them.
-pub(super) async fn backlog(scene: &Scene, channel: &Channel) -> Result<(), BenchError> {
-    fill(scene, channel, BULK, Duration::MAX).await.map(|_| ())
+/// So many jobs, for whoever is to take them.
+pub(super) async fn fill(scene: &Scene, channel: &Channel, jobs: u32) -> Result<(), BenchError> {
+    store(scene, channel, (jobs, BULK), Duration::MAX).await.map(|_| ())
 }
 
 async fn push(scene: &Scene, channel: &Channel, jobs: &[NewJob]) -> Result<(), BenchError> {

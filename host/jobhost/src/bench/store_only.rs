@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::figure::Sample;
 use super::gauge::Cpu;
-use super::push::{backlog, speed};
+use super::push::{fill, speed};
 use super::{BenchError, Scene, rig};
 use crate::host::identity;
 
@@ -20,17 +20,16 @@ const BATCH: usize = 64;
 type Taken = (Settlement, OwnedSemaphorePermit);
 
 pub(super) async fn without_running(scene: &Scene) -> Result<Vec<Sample>, BenchError> {
-    let ground = scene.ground()?;
-    let channel = ground.channel().await?;
-    backlog(scene, &channel).await?;
+    let channel = scene.channel().await?;
+    fill(scene, &channel, scene.bench.jobs).await?;
     let retain = rig::queue(scene)?.retain;
-    let store = ground.store();
+    let store = scene.ground()?.store();
     let (cpu, began) = (Cpu::of(&**store).await?, Instant::now());
     let (taken, given) = mpsc::unbounded_channel();
     tokio::try_join!(reserve(scene, &channel, retain, taken), settle(store, given))?;
     let mut samples = vec![speed(scene.bench.jobs, began.elapsed())];
     samples.extend(cpu.since(&**store, scene.bench.jobs).await?);
-    ground.leave(&channel).await?;
+    scene.leave(&channel).await?;
     Ok(samples)
 }
 
@@ -46,9 +45,11 @@ async fn reserve(
     let mut left = scene.bench.jobs;
     while left > 0 {
         scene.goes_on()?;
+        // Those that wait beside the jobs of this run stay.
+        let most = left.min(1000) as usize;
         let first = Arc::clone(&slots).acquire_owned().await;
         let mut permits: Vec<_> = first.into_iter().collect();
-        while permits.len() < 1000
+        while permits.len() < most
             && let Ok(permit) = Arc::clone(&slots).try_acquire_owned()
         {
             permits.push(permit);

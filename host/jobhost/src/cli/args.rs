@@ -294,6 +294,12 @@ pub struct BenchArgs {
     /// Jobs of each run, 1 to 10000000
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub jobs: u32,
+    /// Jobs that wait in the queue besides, where jobs are pushed, reserved and settled, up to 10000000
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    pub backlog: u32,
+    /// Threads that run a worker's guests, 1 to 1024 [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
     /// How many jobs run at the same time, 1 to 1024
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub concurrency: u32,

@@ -64,7 +64,9 @@ fn bench_of(global: &GlobalArgs, args: BenchArgs) -> Result<Bench, CliError> {
         synchronous: args.synchronous.unwrap_or_default(),
         plugin: args.plugin,
         jobs: args.jobs,
+        backlog: args.backlog,
         concurrency: args.concurrency,
+        threads: args.threads,
         payload_bytes: args.payload_bytes,
         runs: args.runs,
         parts: if args.only.is_empty() { ALL.to_vec() } else { args.only },
@@ -145,7 +147,9 @@ fn document(bench: &Bench, report: &Report) -> Value {
         "pooled": report.pooled,
         "plugin": bench.plugin.as_ref().map_or_else(|| "built-in".to_owned(), |path| path.display().to_string()),
         "jobs": bench.jobs,
+        "backlog": bench.backlog,
         "concurrency": bench.concurrency,
+        "threads": bench.threads,
         "payload_bytes": bench.payload_bytes,
         "runs": bench.runs,
         "figures": figures.collect::<Vec<_>>(),
@@ -176,6 +180,12 @@ fn conditions(bench: &Bench, report: &Report) -> String {
         bench.concurrency,
         human_count(bench.payload_bytes.into()),
     );
+    if bench.backlog > 0 {
+        let _ = writeln!(text, "jobs that waited besides: {}", human_count(bench.backlog.into()));
+    }
+    if let Some(threads) = bench.threads {
+        let _ = writeln!(text, "threads for a worker's guests: {threads}");
+    }
     if let Some(Place { address, vitals, .. }) = &report.place {
         text.push_str(&harmless(&format!("store: {address} ({}, {})\n", vitals.engine, vitals.durability)));
     }

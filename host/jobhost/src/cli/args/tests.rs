@@ -46,7 +46,7 @@ fn documented_command_lines_are_read() {
         "plugin test --watch",
         "bench",
         "bench --only drain --only store --runs 1 --json --store redis://localhost",
-        "bench --jobs 10 --concurrency 4 --plugin x.wasm --payload-bytes 16 --folder . --synchronous normal",
+        "bench --jobs 10 --backlog 1000000 --threads 1 --concurrency 4 --plugin x.wasm --payload-bytes 16 --folder . --synchronous normal",
         "completions bash",
         "--log-format json info",
     ] {
@@ -81,6 +81,8 @@ fn wrong_command_lines_are_refused() {
         "bench --jobs 0",
         "bench --jobs 10000001",
         "bench --concurrency 1025",
+        "bench --backlog 10000001",
+        "bench --threads 0",
         "bench --payload-bytes 15",
         "bench --payload-bytes 1000001",
         "bench --runs 0",
