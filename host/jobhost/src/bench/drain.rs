@@ -95,9 +95,9 @@ async fn run(
     let running = worker.run(Until::Empty, stop);
     tokio::pin!(running);
     tokio::select! {
-        ended = &mut running => return Ok(ended.map(|_| ())?),
+        ended = &mut running => return ended.map_err(BenchError::from),
         _ = told.wait_for(|told| *told) => {}
     }
     enough.send_replace(true);
-    Ok(running.await.map(|_| ())?)
+    running.await.map_err(BenchError::from)
 }
