@@ -2,10 +2,10 @@
 //! it. Nothing of it runs after that but in calls.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
@@ -15,20 +15,21 @@ use crate::capabilities::{Granted, fs, http};
 use crate::compiled::{self, Compiled};
 use crate::engine::{Build, Engine, Machine};
 use crate::exports::{self, Exports};
-use crate::host::{CallHost, Stage, State};
+use crate::host::{Stage, State};
 use crate::imports;
 use crate::inspect;
 use crate::interrupt::Interrupt;
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::load_error::{LoadError, Problem};
+use crate::nobody::Nobody;
 use crate::origin;
 use crate::outcome::Outcome;
 use crate::output::shown;
 use crate::plugin::{Indices, Loaded, Plugin, PluginSettings};
 use crate::signature;
 use crate::source::Source;
-use crate::types::{FailureCause, JobDraft, Level, PushError};
+use crate::types::FailureCause;
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -137,6 +138,8 @@ pub(crate) fn link(
         granted,
         http,
         settings,
+        number: engine.places().number(),
+        kept_in_vain: AtomicBool::new(false),
     });
     try_out(&loaded, &component)?;
     Ok(Plugin(loaded))
@@ -336,7 +339,7 @@ fn try_out(loaded: &Arc<Loaded>, component: &Component) -> Result<(), Problem> {
         Box::new(move |store, instance| Box::pin(async move { Ok(check_types(&indices, store, instance)) }));
     let call = Call { budget: TRIAL, host: Arc::new(Nobody), interrupt: Interrupt::default() };
     let (sender, receiver) = mpsc::channel();
-    let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, work);
+    let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, (work, Box::new(|_, _| ())));
     // The engine's own threads run it, so that this function may block on any thread.
     let task = loaded.engine.spawn(async move {
         // Nobody listens only if the loading thread is gone.
@@ -401,24 +404,6 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
         found,
         why: error.root_cause().to_string(),
     }
-}
-
-/// The host of a plugin that is only tried out.
-pub(crate) struct Nobody;
-
-#[async_trait]
-impl CallHost for Nobody {
-    async fn push(&self, _drafts: Vec<JobDraft>) -> Result<(), PushError> {
-        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
-    }
-
-    async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
-        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
-    }
-
-    fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
-
-    fn log(&self, _level: Level, _message: &str) {}
 }
 
 #[cfg(test)]

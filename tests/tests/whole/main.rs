@@ -52,5 +52,6 @@ mod stores;
 mod story;
 mod swapping;
 mod swaps_under_load;
+mod warm;
 mod workers;
 mod yii2;
