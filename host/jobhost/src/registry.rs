@@ -331,8 +331,7 @@ pub fn relink(
 /// Whether a version that was loaded by one configuration can go on under another. Folders, secrets and certificates are
 /// found when a plugin is loaded, and may be others by now.
 pub fn is_as_before(before: &PluginConfig, now: &PluginConfig) -> bool {
-    let settings =
-        |of: &PluginConfig| (of.path.clone(), of.pin.clone(), of.limits.clone(), of.grants.clone(), of.timeout);
+    let settings = |of: &PluginConfig| (of.path.clone(), settings_of(of));
     let grants = &now.grants;
     let reads = !grants.fs.is_empty() || !grants.secrets.is_empty() || !grants.http.is_empty();
     !reads && settings(before) == settings(now)
@@ -390,5 +389,6 @@ pub fn settings_of(plugin: &PluginConfig) -> PluginSettings {
         pin: plugin.pin.clone(),
         grants: plugin.grants.clone(),
         timeout: plugin.timeout,
+        instances: plugin.instances.clone(),
     }
 }

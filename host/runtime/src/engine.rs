@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -14,10 +15,12 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Wasm
 use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
 use crate::cache::Cache;
 use crate::capabilities::http::{self, Resolve, SystemResolver};
-use crate::capabilities::{open, stream_error};
+use crate::capabilities::{lasting, open, stream_error};
 use crate::compiler::Compiler;
 use crate::host::{Stage, State};
+use crate::idle::{self, Number, Places};
 use crate::limits::{Limits, size};
+use crate::sandbox::Sandbox;
 use crate::ticker::Ticker;
 
 /// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
@@ -127,6 +130,8 @@ struct Inner {
     hook_calls: Arc<Semaphore>,
     /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
     push_calls: Arc<Semaphore>,
+    /// Of instances: as many as the pool has.
+    places: Arc<Places<Sandbox>>,
     /// Of guests that compute for longer than a tick: one for each thread.
     turns: Semaphore,
     /// None only while it is dropped.
@@ -186,6 +191,7 @@ impl Engine {
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
             push_calls: slots(settings.hook_calls),
+            places: Places::new(size(u64::from(places(settings)))),
             turns: Semaphore::new(runtime.metrics().num_workers()),
             runtime: Some(runtime),
         })))
@@ -194,6 +200,23 @@ impl Engine {
     /// How instances are allocated, and why not from a pool.
     pub fn allocation(&self) -> &Allocation {
         &self.0.allocation
+    }
+
+    /// Instances that wait for another call, of all plugins: those of warm ones.
+    pub fn idle(&self) -> usize {
+        self.0.places.idle()
+    }
+
+    /// The places of instances.
+    pub(crate) fn places(&self) -> &Arc<Places<Sandbox>> {
+        &self.0.places
+    }
+
+    /// Keeps an instance for another call of its plugin.
+    pub(crate) fn keep(&self, plugin: Number, until: Instant, sandbox: Sandbox) {
+        if self.0.places.keep(plugin, until, sandbox) {
+            self.spawn(idle::watch(Arc::clone(&self.0.places)));
+        }
     }
 
     pub(crate) fn settings(&self) -> &EngineSettings {
@@ -291,6 +314,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     open::guard(&mut linker)?;
     stream_error::guard(&mut linker)?;
+    lasting::guard(&mut linker)?;
     http::add_to_linker(&mut linker)?;
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -345,7 +369,7 @@ fn config(settings: &EngineSettings, build: Build) -> Config {
 /// numbers of instances, memories and tables.
 fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
     let most = Limits::default();
-    let calls = settings.calls.saturating_add(settings.hook_calls.saturating_mul(2)).saturating_add(1);
+    let calls = places(settings);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)
@@ -363,6 +387,11 @@ fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
         .table_keep_resident(KEEP_TABLE)
         .async_stack_keep_resident(KEEP_STACK);
     pool
+}
+
+/// Calls that can run at once, a trial included.
+fn places(settings: &EngineSettings) -> u32 {
+    settings.calls.saturating_add(settings.hook_calls.saturating_mul(2)).saturating_add(1)
 }
 
 /// Whether a plugin with these limits may live in the pool, which is made for the default numbers.

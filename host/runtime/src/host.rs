@@ -1,21 +1,24 @@
 //! The host's side of the plugin interface: what a guest's imports do, and the state of one call on which they work.
+//! Of a call's state its instance's next call gets nothing but what it needs to go on: see [`State::next_call`].
 //! Where a push, a log line or a progress report ends up is the caller's business.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::imported::{context, queue, types};
 use crate::buckets::Buckets;
 use crate::capabilities::http::{self, Requests};
+use crate::capabilities::lasting::{self, Lasting};
 use crate::capabilities::{Granted, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, size};
 use crate::meter::Meter;
+use crate::nobody::Nobody;
 use crate::output::{Capture, printable, shown};
 use crate::types::{JobDraft, Level, PushError};
 
@@ -95,6 +98,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) deadline: Instant,
     pub(crate) host: Arc<dyn CallHost>,
     pub(crate) interrupt: Interrupt,
+    /// Whether the instance may serve another call.
+    pub(crate) warm: bool,
 }
 
 /// The state of one call: everything that its store holds besides the guest.
@@ -119,6 +124,7 @@ pub(crate) struct State {
     advised: Vec<String>,
     http: Option<Arc<http::Client>>,
     request_limits: http::RequestLimits,
+    lasting: Lasting,
 }
 
 /// What the guest may still send in this call.
@@ -138,7 +144,9 @@ impl State {
     pub(crate) fn new(setting: Setting<'_>, wasi: WasiCtx, output: (Capture, Capture)) -> Self {
         let limits = setting.limits;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(size(u64::from(limits.handles)));
+        // The engine counts the guest's handles too, which leaves these to the host.
+        let of_the_host = if setting.warm { lasting::MOST } else { 0 };
+        table.set_max_capacity(size(u64::from(limits.handles)).saturating_add(of_the_host));
         Self {
             meter: Meter::new(limits, output.1.clone()),
             stdout: output.0,
@@ -167,7 +175,42 @@ impl State {
             advised: Vec::new(),
             http: setting.http.cloned(),
             request_limits: limits.into(),
+            lasting: Lasting::new(setting.warm),
         }
+    }
+
+    /// The state of the same instance's next call. Of the one before stay the guest's memory and tables, as the meter counts
+    /// them, and the table of what it holds, in which there must be nothing of that call; everything else begins anew.
+    pub(crate) fn next_call(&mut self, setting: Setting<'_>, wasi: WasiCtx) {
+        let next = Self::new(setting, wasi, self.output());
+        let before = std::mem::replace(self, next);
+        (self.meter, self.table, self.lasting) = (before.meter, before.table, before.lasting);
+        self.meter.next_call();
+    }
+
+    /// Lets go of everything of a call that is over: its effects lead nowhere from now on.
+    pub(crate) fn rest(&mut self) {
+        self.requests = None;
+        self.host = Arc::new(Nobody);
+        self.interrupt = Interrupt::default();
+        self.advised = Vec::new();
+        self.stdout.clear();
+        self.stderr.clear();
+    }
+
+    /// Where the guest's output goes in all calls of its instance.
+    pub(crate) fn output(&self) -> (Capture, Capture) {
+        (self.stdout.clone(), self.stderr.clone())
+    }
+
+    /// How many resources the guest holds that are of this call and not of its instance.
+    pub(crate) fn held(&mut self) -> usize {
+        self.table.iter_mut().count().saturating_sub(self.lasting.count(&self.table))
+    }
+
+    /// Notes that what the guest was given is of its instance.
+    pub(crate) fn lasts<R: 'static>(&mut self, resource: &Resource<R>) -> Result<(), ResourceTableError> {
+        self.lasting.add(&mut self.table, resource)
     }
 
     /// Whether these drafts may be pushed now; if so they are counted.

@@ -1,5 +1,5 @@
-//! Runs one call of a guest, in a store of its own, and turns however it ended into an [`Outcome`]. No other module
-//! sees an error of a call.
+//! Runs one call of a guest, in a sandbox that no other call shares, and turns however it ended into an [`Outcome`]. No
+//! other module sees an error of a call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use wasmtime::component::{Instance, ResourceTableError};
-use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
-use wasmtime_wasi::{I32Exit, WasiCtx};
+use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
-use crate::capabilities::{fs, http, open};
-use crate::host::{CallHost, Setting, Stage, State};
+use crate::capabilities::{http, open};
+use crate::host::{CallHost, Stage, State};
 use crate::interrupt::Interrupt;
-use crate::limits::size;
 use crate::meter::Refused;
 use crate::outcome::{Fault, Finished, Outcome, Usage};
 use crate::output::{Capture, shown};
 use crate::plugin::Loaded;
+use crate::sandbox::{self, Terms};
 use crate::turns::{self, Tick};
 use crate::types::FailureCause;
 
@@ -34,7 +34,7 @@ pub struct Call {
     pub interrupt: Interrupt,
 }
 
-/// What to do with a fresh instance.
+/// What to do with an instance.
 pub(crate) type Work<T> = Box<
     dyn for<'a> FnOnce(
             &'a mut Store<State>,
@@ -43,9 +43,12 @@ pub(crate) type Work<T> = Box<
         + Send,
 >;
 
+/// What becomes of a call that has ended, when its answer is looked at: it may turn out to be none.
+pub(crate) type Check<T> = Box<dyn FnOnce(&mut Finished<T>, &Loaded) + Send>;
+
 /// Why the host ended a guest that was busy.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+pub(crate) enum Stop {
     #[error("cancelled")]
     Cancelled,
     #[error("out of time")]
@@ -59,13 +62,13 @@ enum Ended<T> {
     Cancelled,
 }
 
-/// Waits for a slot, then runs `work` on a fresh instance, on the engine's threads. If the returned future is dropped
-/// the guest is ended.
+/// Waits for a slot, then runs `work` on an instance and `check` on what came of it, on the engine's threads. If the
+/// returned future is dropped the guest is ended.
 pub(crate) async fn run<T: Send + 'static>(
     plugin: Arc<Loaded>,
     stage: Stage,
     call: Call,
-    work: Work<T>,
+    (work, check): (Work<T>, Check<T>),
 ) -> Finished<T> {
     let interrupt = call.interrupt.clone();
     let slots = plugin.engine.slots(stage);
@@ -78,7 +81,7 @@ pub(crate) async fn run<T: Send + 'static>(
         return Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned()));
     };
     let engine = plugin.engine.clone();
-    match engine.spawn(attempt(plugin, stage, call, slot, work)) {
+    match engine.spawn(attempt(plugin, stage, call, slot, (work, check))) {
         Some(task) => joined(Guard(task)).await,
         None => Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned())),
     }
@@ -101,112 +104,53 @@ async fn joined<T>(mut task: Guard<Finished<T>>) -> Finished<T> {
     }
 }
 
-/// One call, from an empty store to its report. The slot is given back after the store is gone.
+/// One call, from its sandbox to its report. The slot is given back after the sandbox is gone, or kept.
 async fn attempt<T: Send + 'static>(
     plugin: Arc<Loaded>,
     stage: Stage,
     call: Call,
     slot: OwnedSemaphorePermit,
-    work: Work<T>,
+    (work, check): (Work<T>, Check<T>),
 ) -> Finished<T> {
     let began = Instant::now();
     let _running = plugin.ticker.running();
-    let budget = call.budget;
+    let Call { budget, host, interrupt } = call;
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
-    let interrupt = call.interrupt.clone();
-    let tick = Tick::default();
-    let mut store = match store(&plugin, stage, call, deadline, &tick) {
-        Ok(store) => store,
+    let terms = Terms { stage, deadline, host, interrupt, tick: Tick::default() };
+    let mut sandbox = match sandbox::for_call(&plugin, &terms) {
+        Ok(sandbox) => sandbox,
         Err(why) => return Finished::unbegun(Outcome::Unavailable(why)),
     };
     let body = async {
-        let instance = plugin.pre.instantiate_async(&mut store).await?;
-        store.data_mut().begun = true;
-        work(&mut store, &instance).await
+        let instance = sandbox.instance(&plugin).await?;
+        work(&mut sandbox.store, &instance).await
     };
     // The others are asked by somebody who waits and have little time: their slots bound them, and they need no turns.
     let body = async {
-        if stage == Stage::Execute { turns::taken(plugin.engine.turns(), &tick, body).await } else { body.await }
+        if stage == Stage::Execute { turns::taken(plugin.engine.turns(), &terms.tick, body).await } else { body.await }
     };
     // Guests that compute are stopped by the epoch, those that wait for the host or for their turn by the timer, which
     // is therefore looked at before they go on.
     let ended = tokio::select! {
         biased;
-        () = interrupt.cancelled() => Ended::Cancelled,
+        () = terms.interrupt.cancelled() => Ended::Cancelled,
         () = tokio::time::sleep_until(deadline.into()) => Ended::TimedOut,
         result = body => Ended::ByItself(result),
     };
-    let usage = usage(&store, &plugin, began);
+    let usage = usage(&sandbox.store, &plugin, began);
     let outcome = match ended {
         Ended::ByItself(Ok(value)) => Outcome::Returned(value),
-        Ended::ByItself(Err(error)) => classify(&error, store.data(), &plugin, budget),
+        Ended::ByItself(Err(error)) => classify(&error, sandbox.store.data(), &plugin, budget),
         Ended::TimedOut => Outcome::fault(timed_out(budget)),
         Ended::Cancelled => Outcome::Cancelled,
     };
-    drop(store);
+    let mut finished = Finished { outcome, usage };
+    check(&mut finished, &plugin);
+    let answered = matches!(finished.outcome, Outcome::Returned(_));
+    sandbox::after_call(&plugin, stage, answered, sandbox);
     drop(slot);
-    Finished { outcome, usage }
-}
-
-/// An empty store with its limits, its deadline and the granted folders.
-fn store(plugin: &Loaded, stage: Stage, call: Call, deadline: Instant, tick: &Tick) -> Result<Store<State>, String> {
-    let limits = &plugin.settings.limits;
-    let capture = || Capture::new(size(limits.stdio_bytes), size(u64::from(limits.log_lines)));
-    let output = (capture(), capture());
-    let wasi = wasi(plugin, &output)?;
-    let interrupt = call.interrupt.clone();
-    let setting = Setting {
-        plugin: &plugin.name,
-        limits,
-        granted: &plugin.granted,
-        // Trying a plugin out must not have effects.
-        http: plugin.http.as_ref().filter(|_| stage != Stage::Trial),
-        stage,
-        deadline,
-        host: call.host,
-        interrupt: call.interrupt,
-    };
-    let mut store = Store::new(plugin.pre.engine(), State::new(setting, wasi, output));
-    store.limiter(|state| &mut state.meter);
-    store.set_hostcall_fuel(size(limits.host_call_bytes));
-    store.set_max_component_handles(size(u64::from(limits.handles)));
-    if limits.fuel > 0 {
-        store.set_fuel(limits.fuel).map_err(|error| format!("cannot set the limit of fuel: {error:#}"))?;
-    }
-    let tick = tick.clone();
-    store.epoch_deadline_callback(move |_| {
-        if interrupt.is_cancelled() {
-            return Err(Stop::Cancelled.into());
-        }
-        if Instant::now() >= deadline {
-            return Err(Stop::TimedOut.into());
-        }
-        if tick.is_fresh() {
-            return Ok(UpdateDeadline::Continue(1));
-        }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tick.clone().over())))
-    });
-    store.set_epoch_deadline(1);
-    Ok(store)
-}
-
-/// Random bytes that are made at once, at most: they are made in one go, which nothing can stop.
-const RANDOM: u64 = 1 << 20;
-
-/// The inert set and what is granted of it: no arguments, no standard input, no network.
-fn wasi(plugin: &Loaded, output: &(Capture, Capture)) -> Result<WasiCtx, String> {
-    let mut builder = WasiCtx::builder();
-    builder
-        .stdout(output.0.clone())
-        .stderr(output.1.clone())
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(plugin.settings.limits.host_call_bytes.min(RANDOM));
-    plugin.granted.set_up(&mut builder);
-    fs::open(&mut builder, &plugin.settings.grants.fs)?;
-    Ok(builder.build())
+    finished
 }
 
 fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {

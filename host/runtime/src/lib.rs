@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Every call gets a store and an instance of its own, a budget of time from just before instantiation, and ends in an
-//! [`Outcome`], whatever the guest does. Nothing of a guest survives its call.
+//! [`Outcome`], whatever the guest does. Nothing of a guest survives its call, unless its plugin is warm, see [`Reuse`].
 
 mod bindings;
 mod buckets;
@@ -20,6 +20,7 @@ mod conceal;
 mod engine;
 mod exports;
 mod host;
+mod idle;
 mod imports;
 mod inspect;
 mod interrupt;
@@ -29,11 +30,14 @@ mod load;
 mod load_error;
 mod meter;
 mod needs;
+mod nobody;
 mod origin;
 mod outcome;
 mod output;
 mod plugin;
 mod relink;
+mod reuse;
+mod sandbox;
 mod signature;
 mod source;
 mod ticker;
@@ -62,4 +66,5 @@ pub use needs::{Need, needs};
 pub use origin::{Pin, Signed, Signer, signature_path};
 pub use outcome::{Fault, Finished, Outcome, Usage};
 pub use plugin::{Plugin, PluginSettings};
+pub use reuse::{Instances, Reuse};
 pub use source::Source;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use wasmtime::component::Component;
@@ -121,6 +122,8 @@ pub(crate) fn link(
         granted,
         http,
         settings,
+        number: engine.places().number(),
+        kept_in_vain: AtomicBool::new(false),
     });
     try_out(&loaded, &component)?;
     Ok(Plugin(loaded))

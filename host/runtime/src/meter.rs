@@ -1,4 +1,4 @@
-//! Counts memory and tables of one call and refuses what is too much. A refusal is remembered, because the guest sees
+//! Counts memory and tables of an instance and refuses what is too much. A refusal is remembered, because the guest sees
 //! only a failed allocation and usually traps somewhere else. What a trap is called in the end is decided in `invoke`.
 
 use wasmtime::ResourceLimiter;
@@ -10,7 +10,7 @@ use crate::output::Capture;
 /// of 64 bytes failed`, `std::bad_alloc`, `MemoryError`, `runtime: out of memory`.
 const LAST_WORDS: [&str; 2] = ["memory", "alloc"];
 
-/// The memory and the tables of one call.
+/// The memory and the tables of an instance, and what it was refused of them in its call.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: Sizes,
@@ -83,7 +83,19 @@ impl Meter {
         }
     }
 
-    /// Bytes of linear memory at their highest.
+    /// What the instance holds stays counted in its next call; the rest begins anew.
+    pub(crate) fn next_call(&mut self) {
+        self.peak = self.held;
+        (self.memory, self.table) = (Refusals::default(), Refusals::default());
+        self.unmet = None;
+    }
+
+    /// Bytes of linear memory.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Bytes of linear memory at their highest in this call.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
@@ -274,6 +286,22 @@ mod tests {
         assert!(!meter.table_growing(0, 3, Some(2)).unwrap());
         assert!(meter.table_growing(0, 4, None).unwrap());
         assert!(!meter.table_growing(4, 5, None).unwrap());
+    }
+
+    #[test]
+    fn the_next_call_of_an_instance_begins_with_what_it_holds_and_without_refusals() {
+        let limits = Limits { memory: 4 * bytes(PAGE), table_elements: 10, ..Limits::default() };
+        let mut meter = Meter::new(&limits, Capture::new(1_000, 1_000));
+        assert!(meter.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert!(meter.table_growing(0, 6, None).unwrap());
+        assert!(!meter.memory_growing(2 * PAGE, 9 * PAGE, None).unwrap());
+        assert!(!meter.table_growing(6, 11, None).unwrap());
+        meter.memory_grow_failed(wasmtime::Error::msg("the system has none left")).unwrap();
+        meter.next_call();
+        assert_eq!((meter.peak(), meter.held()), (2 * bytes(PAGE), 2 * bytes(PAGE)));
+        assert_eq!((meter.memory_refused(), meter.table_refused(), meter.unmet()), (Refused::No, Refused::No, None));
+        assert!(!meter.memory_growing(2 * PAGE, 5 * PAGE, None).unwrap());
+        assert!(!meter.table_growing(6, 11, None).unwrap());
     }
 
     #[test]

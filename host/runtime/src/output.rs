@@ -35,6 +35,13 @@ impl Capture {
         Self(Arc::new(Mutex::new(Tail { kept: VecDeque::new(), limit, lines, written: 0, cut: false })))
     }
 
+    /// Forgets what was captured.
+    pub(crate) fn clear(&self) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.kept.clear();
+        (tail.written, tail.cut) = (0, false);
+    }
+
     /// Bytes that were written so far, dropped ones included.
     pub(crate) fn written(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).written

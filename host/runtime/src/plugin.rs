@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wasmtime::component::InstancePre;
@@ -14,16 +15,18 @@ use crate::conceal::Conceal;
 use crate::engine::{Build, Engine};
 use crate::exports::Exports;
 use crate::host::{Stage, State};
-use crate::invoke::{self, Call, Work};
+use crate::idle::Number;
+use crate::invoke::{self, Call, Check, Work};
 use crate::limits::Limits;
 use crate::origin::Pin;
 use crate::outcome::{Finished, Outcome};
+use crate::reuse::Instances;
 use crate::ticker::Ticker;
 use crate::types::{AttemptReport, ExecDecision, FailureCause, Job, JobDraft, JobError, PushDecision, RetryDecision};
 use crate::weight::Weight;
 
 /// How a plugin is to be run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSettings {
     /// What each of its calls may use.
     pub limits: Limits,
@@ -33,6 +36,8 @@ pub struct PluginSettings {
     pub grants: Grants,
     /// The budget of its hooks, get-ttr and can-retry. The plugin only remembers it: callers put it into their calls.
     pub timeout: Duration,
+    /// Which instances serve its calls.
+    pub instances: Instances,
 }
 
 impl Default for PluginSettings {
@@ -42,11 +47,13 @@ impl Default for PluginSettings {
             pin: Pin::default(),
             grants: Grants::default(),
             timeout: Duration::from_secs(1),
+            instances: Instances::default(),
         }
     }
 }
 
-/// A component, compiled and tried out. Clones are the same plugin. Every call runs in a fresh instance.
+/// A component, compiled and tried out. Clones are the same plugin. A call shares its instance with no other
+/// at the same time, and with an earlier one only if the settings say so.
 #[derive(Clone)]
 pub struct Plugin(pub(crate) Arc<Loaded>);
 
@@ -79,6 +86,10 @@ pub(crate) struct Loaded {
     pub(crate) granted: Arc<Granted>,
     /// None where it does not import wasi:http.
     pub(crate) http: Option<Arc<http::Client>>,
+    /// By which its idle instances are found.
+    pub(crate) number: Number,
+    /// Whether somebody was told that an instance is warm in vain.
+    pub(crate) kept_in_vain: AtomicBool,
 }
 
 /// Where a component's functions are; none for an interface that it does not export.
@@ -93,12 +104,19 @@ pub(crate) struct Indices {
     pub(crate) after_error: Option<exported::after_error::GuestIndices>,
 }
 
+/// Says what is wrong with an answer.
+type Problem<T> = fn(&T) -> Option<String>;
+
 /// Characters of what is wrong with a guest's answer.
 const PROBLEM: usize = 1_000;
 
 /// The body of every method below: loads the function's interface from the instance and calls it.
 macro_rules! call {
-    ($self:ident, $interface:ident . $function:ident ( $($argument:ident),* ), $stage:expr, $call:expr) => {{
+    ($self:ident, $interface:ident . $function:ident ( $($argument:ident),* ), $stage:expr, $call:expr) => {
+        call!($self, $interface.$function($($argument),*), $stage, $call, |_| None)
+    };
+    // The last says what is wrong with an answer.
+    ($self:ident, $interface:ident . $function:ident ( $($argument:ident),* ), $stage:expr, $call:expr, $problem:expr) => {{
         let bytes_in = 0 $(+ $argument.weight())*;
         let Some(indices) = $self.0.indices.$interface.clone() else {
             return $self.without(stringify!($interface));
@@ -109,7 +127,7 @@ macro_rules! call {
                 guest.$function(store, $(&$argument),*).await
             })
         });
-        $self.run($stage, $call, bytes_in, work).await
+        $self.run($stage, $call, bytes_in, (work, $problem)).await
     }};
 }
 
@@ -156,11 +174,11 @@ impl Plugin {
 
     /// Runs one attempt. The output is JSON text or empty.
     pub async fn execute(&self, job: Job, call: Call) -> Finished<Result<String, JobError>> {
-        let finished = call!(self, handler.call_execute(job), Stage::Execute, call);
-        finished.checked(|result| match result {
+        let problem = |result: &Result<String, JobError>| match result {
             Ok(output) => output_problem(output),
             Err(_) => None,
-        })
+        };
+        call!(self, handler.call_execute(job), Stage::Execute, call, problem)
     }
 
     /// Asks how long a job may run, in seconds; none means no opinion.
@@ -216,27 +234,17 @@ impl Plugin {
         call!(self, after_error.call_after_error(job, cause, decision, report), Stage::AfterError, call)
     }
 
-    /// Runs the work and holds its result to the limit of output.
+    /// Runs the work and holds its result to the limit of output, and to what `problem` says.
     async fn run<T: Weight + Conceal + Send + 'static>(
         &self,
         stage: Stage,
         call: Call,
         bytes_in: u64,
-        work: Work<T>,
+        (work, problem): (Work<T>, Problem<T>),
     ) -> Finished<T> {
-        let mut finished = invoke::run(Arc::clone(&self.0), stage, call, work).await;
+        let check: Check<T> = Box::new(move |finished, plugin| check(finished, plugin, problem));
+        let mut finished = invoke::run(Arc::clone(&self.0), stage, call, (work, check)).await;
         finished.usage.bytes_in = bytes_in;
-        if !self.0.granted.secrets.is_empty() {
-            finished.outcome.conceal(&self.0.granted.secrets);
-        }
-        if let Outcome::Returned(value) = &finished.outcome {
-            finished.usage.bytes_out = value.weight();
-        }
-        let limit = self.0.settings.limits.output_bytes;
-        if finished.usage.bytes_out > limit {
-            let text = format!("output of {} bytes, at most {limit} are allowed by `output`", finished.usage.bytes_out);
-            finished.outcome = Outcome::fault(FailureCause::Limit(text));
-        }
         finished
     }
 
@@ -246,15 +254,25 @@ impl Plugin {
     }
 }
 
-impl<T> Finished<T> {
-    /// Turns a result with a problem into a fault.
-    fn checked(mut self, problem: impl FnOnce(&T) -> Option<String>) -> Self {
-        if let Outcome::Returned(value) = &self.outcome
-            && let Some(problem) = problem(value)
-        {
-            self.outcome = Outcome::fault(FailureCause::Other(problem));
-        }
-        self
+/// Hides secrets, and turns an answer that is too long, or has a problem, into a fault.
+fn check<T: Weight + Conceal>(finished: &mut Finished<T>, plugin: &Loaded, problem: Problem<T>) {
+    if !plugin.granted.secrets.is_empty() {
+        finished.outcome.conceal(&plugin.granted.secrets);
+    }
+    let Outcome::Returned(value) = &finished.outcome else { return };
+    finished.usage.bytes_out = value.weight();
+    let limit = plugin.settings.limits.output_bytes;
+    if finished.usage.bytes_out > limit {
+        let text = format!("output of {} bytes, at most {limit} are allowed by `output`", finished.usage.bytes_out);
+        finished.outcome = Outcome::fault(FailureCause::Limit(text));
+    } else if let Some(problem) = problem(value) {
+        finished.outcome = Outcome::fault(FailureCause::Other(problem));
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.engine.places().forget(self.number);
     }
 }
 

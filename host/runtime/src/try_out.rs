@@ -4,22 +4,22 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance};
 
 use crate::bindings::exported;
 use crate::exports::{self, Exports};
-use crate::host::{CallHost, Stage, State};
+use crate::host::{Stage, State};
 use crate::interrupt::Interrupt;
 use crate::invoke::{self, Call};
 use crate::load_error::Problem;
+use crate::nobody::Nobody;
 use crate::outcome::Outcome;
 use crate::output::shown;
 use crate::plugin::{Indices, Loaded};
 use crate::signature;
-use crate::types::{FailureCause, JobDraft, Level, PushError};
+use crate::types::FailureCause;
 
 /// How long a plugin may take to start when it is tried out. Each later start counts against its call's budget.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ pub(crate) fn try_out(loaded: &Arc<Loaded>, component: &Component) -> Result<(),
         Box::new(move |store, instance| Box::pin(async move { Ok(check_types(&indices, store, instance)) }));
     let call = Call { budget: TRIAL, host: Arc::new(Nobody), interrupt: Interrupt::default() };
     let (sender, receiver) = mpsc::channel();
-    let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, work);
+    let trial = invoke::run(Arc::clone(loaded), Stage::Trial, call, (work, Box::new(|_, _| ())));
     // The engine's own threads run it, so that this function may block on any thread.
     let task = loaded.engine.spawn(async move {
         // Nobody listens only if the loading thread is gone.
@@ -156,22 +156,4 @@ fn wrong_type(component: &Component, interface: &str, error: &wasmtime::Error) -
         found,
         why: error.root_cause().to_string(),
     }
-}
-
-/// The host of a plugin that is only tried out.
-pub(crate) struct Nobody;
-
-#[async_trait]
-impl CallHost for Nobody {
-    async fn push(&self, _drafts: Vec<JobDraft>) -> Result<(), PushError> {
-        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
-    }
-
-    async fn push_now(&self, _draft: JobDraft) -> Result<String, PushError> {
-        Err(PushError::Denied("the plugin is only being tried out".to_owned()))
-    }
-
-    fn progress(&self, _done: u32, _total: Option<u32>, _note: &str) {}
-
-    fn log(&self, _level: Level, _message: &str) {}
 }

@@ -57,5 +57,6 @@ mod story;
 mod swapping;
 mod swaps_under_load;
 mod trials;
+mod warm;
 mod workers;
 mod yii2;

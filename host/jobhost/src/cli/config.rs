@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use jobhost_runtime::{Clock, FsMode, Random};
+use jobhost_runtime::{Clock, FsMode, Instances, Random};
 use serde_json::{Map, Value, json};
 
 use super::args::{ConfigCommand, GlobalArgs};
@@ -88,6 +88,7 @@ fn document(config: &Config, warnings: &[String]) -> Value {
                 "config": names(grants.config.iter().flat_map(|values| values.keys())),
                 "secrets": names(grants.secrets.iter().map(|grant| &grant.name)),
                 "buckets": names(grants.keyvalue.iter().map(|grant| &grant.bucket)),
+                "instances": instances(&plugin.instances),
                 "swap": json!({
                     "canary": plugin.swap.canary.map(|terms| json!({
                         "share": f64::from(terms.share) / 1e6,
@@ -186,6 +187,7 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
         let most = format!("at most {} keys, {}", grant.keys, show_size(grant.bytes));
         ("bucket", format!("{} as {}, {mode}, {most}", grant.bucket, harmless_line(&grant.guest)))
     }));
+    lines.push(("warm instances", instances_line(&plugin.instances)));
     lines.push(("new versions", swap_line(plugin.swap)));
     lines.push(("clock", clock_line(grants.clock)));
     if let Random::Seeded(seed) = grants.random {
@@ -193,6 +195,37 @@ fn plugin_lines(plugin: &PluginConfig) -> Vec<(&'static str, String)> {
     }
     lines.extend(LIMITS.iter().map(|limit| (limit.key, limit.shown(&plugin.limits))));
     lines
+}
+
+fn instances(instances: &Instances) -> Value {
+    match instances {
+        Instances::Fresh => json!({ "policy": "fresh" }),
+        Instances::Warm(reuse) => json!({
+            "policy": "warm",
+            "max_jobs": reuse.max_jobs,
+            "max_memory_bytes": reuse.max_memory,
+            "max_age_ms": millis(reuse.max_age),
+            "max_idle_ms": millis(reuse.max_idle),
+        }),
+    }
+}
+
+/// Empty where each call has a new one.
+fn instances_line(instances: &Instances) -> String {
+    match instances {
+        Instances::Fresh => String::new(),
+        Instances::Warm(reuse) => format!(
+            "for at most {} calls, {} and {} each, or until idle for {}",
+            reuse.max_jobs,
+            show_size(reuse.max_memory),
+            show_duration(reuse.max_age),
+            show_duration(reuse.max_idle)
+        ),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Empty where they are in force at once, whatever they ask for.

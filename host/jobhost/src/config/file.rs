@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, StoreUrl, envelope};
-use jobhost_runtime::{Grants, Limits, Pin, Signer};
+use jobhost_runtime::{Grants, Instances, Limits, Pin, Signer};
 
 use super::grants::read_grants;
+use super::instances::read_instances;
 use super::limits::read_limits;
 use super::problem::Findings;
 use super::section::{Section, Word, choice, duration, number, size, text, whole32};
@@ -138,6 +139,7 @@ pub(super) fn default_plugin(name: &str, path: PathBuf, place: super::Place, lim
         grants: Grants::default(),
         on_failure: OnFailure::Open,
         timeout: SECOND,
+        instances: Instances::default(),
         swap: SwapConfig::default(),
         place,
     }
@@ -252,6 +254,10 @@ fn read_plugin(name: &str, mut section: Section<'_, '_>, reading: &Reading<'_>, 
     }
     if let Some(limits) = section.section("limits", "{ memory = \"128MiB\" }") {
         read_limits(limits, &mut config.limits);
+    }
+    let memory = config.limits.memory;
+    if let Some(instances) = section.section("instances", "{ policy = \"warm\", max-jobs = 100 }") {
+        config.instances = read_instances(instances, memory);
     }
     let on_failure = choice(&[("open", OnFailure::Open), ("closed", OnFailure::Closed)]);
     if let Some(on_failure) = section.read("on-failure", on_failure) {

@@ -7,6 +7,7 @@ mod durations;
 mod file;
 mod grants;
 mod http;
+mod instances;
 mod limits;
 mod load;
 mod lone_grants;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobhost_queue::{Channel, Retain, Terms};
-use jobhost_runtime::{Grants, Limits, Pin};
+use jobhost_runtime::{Grants, Instances, Limits, Pin};
 
 pub use check::check_exports;
 pub use durations::{parse_duration, parse_size, show_duration, show_size};
@@ -162,6 +163,8 @@ pub struct PluginConfig {
     pub on_failure: OnFailure,
     /// The time that hooks, get-ttr and can-retry have.
     pub timeout: Duration,
+    /// Which instances serve its calls.
+    pub instances: Instances,
     /// How its new versions come in force.
     pub swap: SwapConfig,
     /// Where it is defined.

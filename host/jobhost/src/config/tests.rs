@@ -5,7 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use jobhost_runtime::{BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Random, SecretGrant, SecretSource};
+use jobhost_runtime::{
+    BucketGrant, Clock, EnvGrant, EnvValue, FsMode, Instances, Random, Reuse, SecretGrant, SecretSource,
+};
 
 use super::*;
 
@@ -52,6 +54,7 @@ random = { seed = 0xff }
 path = "plugins/copy_asset_events.wasm"
 on-failure = "closed"
 timeout = "250ms"
+instances = { policy = "warm", max-jobs = 7, max-memory = "3MiB", max-age = "2h", max-idle = "5s" }
 swap = { canary = "0.5%", for = "90s", max-failures = "1.5x", grants = "frozen" }
 grants = { queues = ["upload-asset"], clock = { offset = "-90m" } }
 "#;
@@ -193,7 +196,27 @@ fn every_pin_and_grant_of_a_plugin_is_read() {
     assert_eq!(events.grants.clock, Clock::Behind(Duration::from_mins(90)));
     assert_eq!((events.grants.config.as_ref(), events.grants.random), (None, Random::System));
     assert_eq!((events.on_failure, events.timeout.as_millis()), (OnFailure::Closed, 250));
+    let reuse =
+        Reuse { max_jobs: 7, max_memory: 3 << 20, max_age: Duration::from_hours(2), max_idle: Duration::from_secs(5) };
+    assert_eq!((&plugin.instances, &events.instances), (&Instances::Fresh, &Instances::Warm(reuse)));
     assert_eq!(events.jobs, Jobs::Named(vec!["copy_asset_events".into()]));
+}
+
+#[test]
+fn a_warm_instance_serves_a_hundred_calls_and_has_half_of_its_plugins_memory_where_nothing_else_is_said() {
+    let text = "[plugins.p]\npath = \"plugins/copy_asset.wasm\"\nlimits = { memory = \"10MiB\" }\n\
+                instances = { policy = \"warm\" }\n\
+                [plugins.q]\npath = \"plugins/copy_asset.wasm\"\ninstances = { policy = \"fresh\" }";
+    let folder = folder(text);
+    let config = load(&request(folder.path())).unwrap();
+    let reuse = Reuse {
+        max_jobs: 100,
+        max_memory: 5 << 20,
+        max_age: Duration::from_mins(10),
+        max_idle: Duration::from_mins(1),
+    };
+    assert_eq!(config.plugin("p").unwrap().instances, Instances::Warm(reuse));
+    assert_eq!(config.plugin("q").unwrap().instances, Instances::Fresh);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use wasmtime_wasi::WasiCtxBuilder;
@@ -33,9 +34,14 @@ fn unreadable(error: &std::io::Error) -> String {
     format!("{error}; make it readable for this user or remove the grant")
 }
 
-/// Gives a call its folders, whose hosts are as [`resolve`] found them. The error names the folder that is not there
-/// any more.
-pub(crate) fn open(builder: &mut WasiCtxBuilder, grants: &[FsGrant]) -> Result<(), String> {
+/// Which folder it is, whatever its path is: its device and its number there, which no other has while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+/// Gives a call its folders, whose hosts are as [`resolve`] found them, and says which they are. The error names the
+/// folder that is not there any more.
+pub(crate) fn open(builder: &mut WasiCtxBuilder, grants: &[FsGrant]) -> Result<Vec<Identity>, String> {
+    let mut opened = Vec::with_capacity(grants.len());
     for grant in grants {
         let permissions = match grant.mode {
             FsMode::ReadOnly => FsPerms::ReadOnly,
@@ -43,13 +49,16 @@ pub(crate) fn open(builder: &mut WasiCtxBuilder, grants: &[FsGrant]) -> Result<(
         };
         let open = |builder: &mut WasiCtxBuilder| {
             let folder = unmoved(&grant.host)?;
+            let found = folder.metadata().map_err(|error| error.to_string())?;
             let opened = builder.preopened_dir(descriptor(&folder), &grant.guest, permissions);
-            opened.map(|_| ()).map_err(|error| format!("{error:#}"))
+            opened.map(|_| Identity(found.dev(), found.ino())).map_err(|error| format!("{error:#}"))
         };
-        open(builder)
-            .map_err(|why| format!("granted folder {} (guest `{}`): {why}", grant.host.display(), grant.guest))?;
+        opened.push(
+            open(builder)
+                .map_err(|why| format!("granted folder {} (guest `{}`): {why}", grant.host.display(), grant.guest))?,
+        );
     }
-    Ok(())
+    Ok(opened)
 }
 
 /// The folder at a path in which there was no link.

@@ -8,6 +8,7 @@ pub(crate) mod env;
 pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod keyvalue;
+pub(crate) mod lasting;
 pub(crate) mod open;
 pub(crate) mod queues;
 pub(crate) mod random;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
 pub use clock::Clock;
+pub(crate) use clock::Monotonic;
 pub use env::{EnvGrant, EnvValue};
 pub use http::HttpGrant;
 pub use keyvalue::BucketGrant;
@@ -112,12 +114,17 @@ impl Granted {
         }))
     }
 
+    /// A monotonic clock for an instance.
+    pub(crate) fn monotonic(&self) -> Monotonic {
+        Monotonic::new(self.clock)
+    }
+
     /// Gives a call its variables, clocks and random numbers.
-    pub(crate) fn set_up(&self, builder: &mut WasiCtxBuilder) {
+    pub(crate) fn set_up(&self, builder: &mut WasiCtxBuilder, monotonic: &Monotonic) {
         if !self.env.is_empty() {
             builder.envs(&self.env);
         }
-        clock::set_up(builder, self.clock);
+        clock::set_up(builder, self.clock, monotonic);
         random::set_up(builder, self.random);
     }
 }

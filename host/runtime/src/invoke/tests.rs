@@ -1,7 +1,7 @@
 //! Calls that nothing but the epoch can end, and calls that need no turns.
 
 use super::*;
-use crate::try_out::Nobody;
+use crate::nobody::Nobody;
 use crate::{Engine, EngineSettings, Plugin, PluginSettings};
 
 /// A handler that computes until it is stopped.
@@ -36,11 +36,12 @@ fn job() -> crate::types::Job {
 /// How a busy call ends that nothing but the epoch can stop: there is no timer around it.
 async fn stopped(budget: Duration, interrupt: Interrupt) -> Option<Stop> {
     let plugin = busy();
-    let call = Call { budget, host: Arc::new(Nobody), interrupt };
-    let mut store = store(&plugin.0, Stage::Execute, call, Instant::now() + budget, &Tick::default()).unwrap();
-    let instance = plugin.0.pre.instantiate_async(&mut store).await.unwrap();
-    let handler = plugin.0.indices.handler.clone().unwrap().load(&mut store, &instance).unwrap();
-    handler.call_execute(&mut store, &job()).await.unwrap_err().downcast().ok()
+    let deadline = Instant::now() + budget;
+    let terms = Terms { stage: Stage::Execute, deadline, host: Arc::new(Nobody), interrupt, tick: Tick::default() };
+    let mut sandbox = sandbox::for_call(&plugin.0, &terms).unwrap();
+    let instance = sandbox.instance(&plugin.0).await.unwrap();
+    let handler = plugin.0.indices.handler.clone().unwrap().load(&mut sandbox.store, &instance).unwrap();
+    handler.call_execute(&mut sandbox.store, &job()).await.unwrap_err().downcast().ok()
 }
 
 #[tokio::test]
@@ -74,7 +75,7 @@ async fn amid_others(stage: Stage, budget: Duration) -> Outcome<()> {
         })
     });
     let call = Call { budget, host: Arc::new(Nobody), interrupt: Interrupt::default() };
-    run(Arc::clone(&plugin.0), stage, call, work).await.outcome
+    run(Arc::clone(&plugin.0), stage, call, (work, Box::new(|_, _| ()))).await.outcome
 }
 
 #[tokio::test]

@@ -19,3 +19,4 @@ mod requests;
 mod requests_addresses;
 mod requests_cost;
 mod requests_tls;
+mod warm;

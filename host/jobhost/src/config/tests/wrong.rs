@@ -76,6 +76,40 @@ swap = { canary = 5 }
 }
 
 #[test]
+fn what_is_wrong_with_instances_is_told() {
+    expect(
+        r#"
+[plugins.p]
+path = "plugins/copy_asset.wasm"
+instances = { policy = "hot", max-jobs = 0, max-idel = "1m" }
+[plugins.q]
+path = "plugins/copy_asset.wasm"
+instances = { max-jobs = 7 }
+[plugins.r]
+path = "plugins/copy_asset.wasm"
+limits = { memory = "8MiB" }
+instances = { policy = "warm", max-memory = "9MiB", max-age = "10ms" }
+[plugins.s]
+path = "plugins/copy_asset.wasm"
+instances = "warm"
+[plugins.t]
+path = "plugins/copy_asset.wasm"
+instances = { policy = "fresh", max-idle = "1m" }
+"#,
+        &[
+            "4:24: plugins.p.instances.policy: expected \"fresh\" or \"warm\", found the text \"hot\"",
+            "4:42: plugins.p.instances.max-jobs: expected a whole number from 1 to 1000000, found the number 0",
+            "4:45: unknown key `plugins.p.instances.max-idel`; did you mean `max-idle`?",
+            "7:15: plugins.q.instances: `max-jobs` says nothing without policy = \"warm\"",
+            "11:45: plugins.r.instances: `max-memory` is more than the plugin's limit `memory`",
+            "11:63: plugins.r.instances.max-age: \"10ms\" is out of range; it goes from 1s to 30d",
+            "14:13: plugins.s.instances: expected a table such as { policy = \"warm\", max-jobs = 100 }, found the text",
+            "17:33: plugins.t.instances: `max-idle` says nothing without policy = \"warm\"",
+        ],
+    );
+}
+
+#[test]
 fn parts_that_do_not_fit_each_other_are_told() {
     expect(
         r#"

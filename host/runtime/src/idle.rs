@@ -1,0 +1,233 @@
+//! Keeps what waits for another call, and sees to it that it is in nobody's way: of instances, busy and idle, there are
+//! never more than calls that can run at once, and whoever needs a place has that of the one that has waited longest. It
+//! knows nothing of what it keeps.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+/// The places of an engine, and who waits in them.
+pub(crate) struct Places<T> {
+    most: usize,
+    state: Mutex<State<T>>,
+    /// Somebody came whose time is over before the watch looks again.
+    sooner: Notify,
+}
+
+struct State<T> {
+    /// Places that are taken, by the busy and the idle.
+    taken: usize,
+    /// Who has waited longest comes first.
+    idle: Vec<Idle<T>>,
+    plugins: u64,
+    /// When the watch looks again; none while there is no watch.
+    looks_at: Option<Instant>,
+}
+
+struct Idle<T> {
+    plugin: Number,
+    until: Instant,
+    kept: T,
+}
+
+/// Tells plugins apart, and their versions, and one version with different settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(u64);
+
+/// A place for one instance, which is kept together with it. It is free again when this is dropped, which has to be after
+/// the instance was: as the last member of what has both.
+pub(crate) struct Place<T>(Weak<Places<T>>);
+
+impl<T> Drop for Place<T> {
+    fn drop(&mut self) {
+        if let Some(places) = self.0.upgrade() {
+            places.lock().taken -= 1;
+        }
+    }
+}
+
+impl<T> Places<T> {
+    /// So many places, as many as calls that can run at once.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        let state = State { taken: 0, idle: Vec::new(), plugins: 0, looks_at: None };
+        Arc::new(Self { most, state: Mutex::new(state), sooner: Notify::new() })
+    }
+
+    /// A number that no other plugin has.
+    pub(crate) fn number(&self) -> Number {
+        let mut state = self.lock();
+        state.plugins += 1;
+        Number(state.plugins)
+    }
+
+    /// A place for a new instance, of a call that has a slot. If all are taken, somebody is idle, and has to go.
+    pub(crate) fn place(self: &Arc<Self>) -> Place<T> {
+        loop {
+            let mut state = self.lock();
+            if state.taken < self.most || state.idle.is_empty() {
+                state.taken += 1;
+                return Place(Arc::downgrade(self));
+            }
+            let longest = state.idle.remove(0);
+            drop(state);
+            // What is kept takes its time to go, and takes the lock when its place is free.
+            drop(longest);
+        }
+    }
+
+    /// What waits for a call of this plugin, if anything does: what came last.
+    pub(crate) fn take(&self, plugin: Number, now: Instant) -> Option<T> {
+        let mut state = self.lock();
+        let found = state.idle.iter().rposition(|idle| idle.plugin == plugin && now < idle.until)?;
+        Some(state.idle.remove(found).kept)
+    }
+
+    /// Keeps this, which has its place, for a later call. Whether [`watch`] has to be started.
+    #[must_use]
+    pub(crate) fn keep(&self, plugin: Number, until: Instant, kept: T) -> bool {
+        let mut state = self.lock();
+        state.idle.push(Idle { plugin, until, kept });
+        let Some(looks_at) = state.looks_at else {
+            state.looks_at = Some(until);
+            return true;
+        };
+        if until < looks_at {
+            state.looks_at = Some(until);
+            self.sooner.notify_one();
+        }
+        false
+    }
+
+    /// Drops all that waits for calls of a plugin.
+    pub(crate) fn forget(&self, plugin: Number) {
+        self.drop_if(|idle| idle.plugin == plugin);
+    }
+
+    /// Instances that wait.
+    pub(crate) fn idle(&self) -> usize {
+        self.lock().idle.len()
+    }
+
+    /// Drops those whose time is over. When the next one's is, if there is any.
+    fn look(&self, now: Instant) -> Option<Instant> {
+        self.drop_if(|idle| idle.until <= now);
+        let mut state = self.lock();
+        state.looks_at = state.idle.iter().map(|idle| idle.until).min();
+        state.looks_at
+    }
+
+    fn drop_if(&self, gone: impl Fn(&Idle<T>) -> bool) {
+        let dropped: Vec<_> = self.lock().idle.extract_if(.., |idle| gone(idle)).collect();
+        drop(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops whoever waits for too long, until nobody waits.
+pub(crate) async fn watch<T>(places: Arc<Places<T>>) {
+    while let Some(next) = places.look(Instant::now()) {
+        tokio::select! {
+            () = tokio::time::sleep_until(next.into()) => {}
+            () = places.sooner.notified() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    struct Named {
+        name: &'static str,
+        _place: Place<Self>,
+    }
+
+    fn keep(places: &Arc<Places<Named>>, plugin: Number, until: Instant, name: &'static str) -> bool {
+        let kept = Named { name, _place: places.place() };
+        places.keep(plugin, until, kept)
+    }
+
+    fn taken(places: &Places<Named>, plugin: Number, now: Instant) -> Option<&'static str> {
+        places.take(plugin, now).map(|kept| kept.name)
+    }
+
+    #[test]
+    fn each_plugin_gets_its_own_and_the_latest_first() {
+        let places = Places::new(4);
+        let (one, other, now) = (places.number(), places.number(), Instant::now());
+        for (plugin, name) in [(one, "a"), (one, "b"), (other, "c")] {
+            let _ = keep(&places, plugin, now + MINUTE, name);
+        }
+        assert_eq!(taken(&places, one, now), Some("b"));
+        assert_eq!(taken(&places, one, now), Some("a"));
+        assert_eq!(taken(&places, one, now), None);
+        assert_eq!(taken(&places, other, now + MINUTE), None, "its time is over");
+        assert_eq!(taken(&places, other, now), Some("c"));
+        assert_eq!(places.lock().taken, 0);
+    }
+
+    #[test]
+    fn whoever_needs_a_place_has_that_of_the_one_that_waits_longest() {
+        let places = Places::new(3);
+        let (plugin, now) = (places.number(), Instant::now());
+        let busy = places.place();
+        let _ = keep(&places, plugin, now + MINUTE, "longest");
+        let _ = keep(&places, plugin, now + MINUTE, "latest");
+        let new = places.place();
+        assert_eq!((places.idle(), places.lock().taken), (1, 3));
+        assert_eq!(taken(&places, plugin, now), Some("latest"));
+        drop((busy, new));
+        assert_eq!(places.lock().taken, 0);
+    }
+
+    #[test]
+    fn a_plugin_that_is_gone_leaves_nothing() {
+        let places = Places::new(3);
+        let (gone, other, now) = (places.number(), places.number(), Instant::now());
+        for (plugin, name) in [(gone, "a"), (other, "b"), (gone, "c")] {
+            let _ = keep(&places, plugin, now + MINUTE, name);
+        }
+        places.forget(gone);
+        assert_eq!((places.idle(), places.lock().taken), (1, 1));
+        assert_eq!(taken(&places, other, now), Some("b"));
+    }
+
+    #[test]
+    fn those_whose_time_is_over_go_and_the_watch_knows_when_to_look_again() {
+        let places = Places::new(3);
+        let (plugin, now) = (places.number(), Instant::now());
+        assert!(keep(&places, plugin, now + MINUTE * 2, "a"), "nobody watches yet");
+        assert!(!keep(&places, plugin, now + MINUTE, "b"));
+        assert_eq!(places.lock().looks_at, Some(now + MINUTE), "it has to look sooner");
+        assert_eq!(places.look(now), Some(now + MINUTE));
+        assert_eq!(places.look(now + MINUTE), Some(now + MINUTE * 2));
+        assert_eq!((places.idle(), places.lock().taken), (1, 1));
+        assert_eq!(places.look(now + MINUTE * 2), None);
+        assert!(keep(&places, plugin, now + MINUTE, "c"), "the watch has ended");
+    }
+
+    #[tokio::test]
+    async fn the_watch_ends_with_the_last_and_is_told_of_whoever_goes_sooner() {
+        let places = Places::new(3);
+        let (plugin, now) = (places.number(), Instant::now());
+        let _ = keep(&places, plugin, now + MINUTE * 60, "a");
+        let watching = tokio::spawn(watch(Arc::clone(&places)));
+        tokio::task::yield_now().await;
+        assert!(!keep(&places, plugin, now, "b"));
+        while places.idle() > 1 {
+            tokio::task::yield_now().await;
+        }
+        places.forget(plugin);
+        assert!(!keep(&places, plugin, now, "c"));
+        watching.await.unwrap();
+        assert_eq!(places.lock().taken, 0);
+    }
+}
