@@ -258,6 +258,14 @@ fn a_wrong_sample_is_told_with_its_place_before_anything_is_built() {
 }
 
 #[test]
+fn a_sample_that_asks_for_what_the_plugin_does_not_export_is_told() {
+    let place = made("rust", &[]);
+    place.write("greet/asks.job.json", r#"{"ask": {"get_ttr": {}}}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1);
+    tested.complains_clearly(&["greet/asks.job.json: plugin `greet` does not export time-to-run"]);
+}
+
+#[test]
 fn what_came_out_otherwise_is_told_and_written_when_asked_for() {
     let place = made("rust", &[]);
     let mut wrong = sample_of(&place, "greets");
