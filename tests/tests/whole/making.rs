@@ -78,6 +78,8 @@ pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let fetched = repository().join("target/tools/fetched");
     let command = command.env("GOCACHE", fetched.join("go"));
     let command = command.env("npm_config_cache", fetched.join("npm")).env("PIP_CACHE_DIR", fetched.join("pip"));
+    // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not worth it.
+    let command = command.env("ZIG_DEBUG_CMD", "1");
     command.env("CARGO_TARGET_DIR", "target").within(FIRST_BUILD)
 }
 
