@@ -68,7 +68,7 @@ func ErrorToHost(err error) jobhost_plugin_types.JobError {
 	case jobhost_plugin_types.JobErrorPermanent:
 		return jobhost_plugin_types.MakeJobErrorPermanent(failure)
 	case jobhost_plugin_types.JobErrorRetryAfter:
-		delayed := jobhost_plugin_types.DelayedFailure{Failure: failure, After: milliseconds(own.after)}
+		delayed := jobhost_plugin_types.DelayedFailure{Failure: failure, After: Milliseconds(own.after)}
 		return jobhost_plugin_types.MakeJobErrorRetryAfter(delayed)
 	}
 	return jobhost_plugin_types.MakeJobErrorTemporary(failure)
@@ -77,8 +77,8 @@ func ErrorToHost(err error) jobhost_plugin_types.JobError {
 // FailureToHost is for the packages of this module.
 func FailureToHost(failure Failure) jobhost_plugin_types.Failure {
 	return jobhost_plugin_types.Failure{
-		Code:    wellFormed(failure.Code),
-		Message: wellFormed(failure.Message),
+		Code:    WellFormed(failure.Code),
+		Message: WellFormed(failure.Message),
 		Details: pairs(failure.Details),
 	}
 }

@@ -58,9 +58,9 @@ func DecisionToHost(decision RetryDecision) host.RetryDecision {
 	case host.RetryDecisionRetry:
 		return host.MakeRetryDecisionRetry()
 	case host.RetryDecisionRetryAfter:
-		return host.MakeRetryDecisionRetryAfter(milliseconds(decision.after))
+		return host.MakeRetryDecisionRetryAfter(Milliseconds(decision.after))
 	case host.RetryDecisionGiveUp:
-		return host.MakeRetryDecisionGiveUp(wellFormed(decision.reason))
+		return host.MakeRetryDecisionGiveUp(WellFormed(decision.reason))
 	}
 	return host.MakeRetryDecisionUnchanged()
 }

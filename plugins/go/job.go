@@ -84,15 +84,15 @@ func DraftToHost(draft Draft) (jobhost_plugin_types.JobDraft, error) {
 		return jobhost_plugin_types.JobDraft{}, err
 	}
 	made := jobhost_plugin_types.JobDraft{
-		Queue:    wellFormed(draft.Queue),
-		Name:     wellFormed(draft.Name),
+		Queue:    WellFormed(draft.Queue),
+		Name:     WellFormed(draft.Name),
 		Payload:  string(payload),
 		Delay:    wit_types.None[uint64](),
 		Ttr:      wit_types.None[uint32](),
 		Metadata: pairs(draft.Metadata),
 	}
 	if draft.Delay > 0 {
-		made.Delay = wit_types.Some(milliseconds(draft.Delay))
+		made.Delay = wit_types.Some(Milliseconds(draft.Delay))
 	}
 	if draft.TTR > 0 {
 		made.Ttr = wit_types.Some(WholeSeconds(draft.TTR))
@@ -122,7 +122,8 @@ func WholeSeconds(d time.Duration) uint32 {
 	return uint32(min(max(whole, 1), 1<<32-1))
 }
 
-func milliseconds(d time.Duration) uint64 {
+// Milliseconds are whole and none where the time is negative. It is for the packages of this module.
+func Milliseconds(d time.Duration) uint64 {
 	return uint64(max(d.Milliseconds(), 0))
 }
 
@@ -135,7 +136,7 @@ func fromMilliseconds(whole uint64) time.Duration {
 func pairs(named map[string]string) []wit_types.Tuple2[string, string] {
 	made := make([]wit_types.Tuple2[string, string], 0, len(named))
 	for name, value := range named {
-		made = append(made, wit_types.Tuple2[string, string]{F0: wellFormed(name), F1: wellFormed(value)})
+		made = append(made, wit_types.Tuple2[string, string]{F0: WellFormed(name), F1: WellFormed(value)})
 	}
 	return made
 }

@@ -1,5 +1,6 @@
 // Package jobhost is for plugins of jobhost in Go. A plugin hands a function to the package of each interface that its
-// wit/world.wit exports: handler, timetorun, retrypolicy, afterexec and aftererror. A plugin exports what it imports of these.
+// wit/world.wit exports: handler, timetorun, retrypolicy, beforepush, beforeexec, afterexec and aftererror. A plugin exports what
+// it imports of these.
 //
 //	func init() { handler.Run(resize) }
 //
@@ -36,7 +37,7 @@ func Progress(done, total uint32, note string) {
 	if total > 0 {
 		all = wit_types.Some(total)
 	}
-	host.Progress(done, all, wellFormed(note))
+	host.Progress(done, all, WellFormed(note))
 }
 
 func init() {
@@ -59,7 +60,7 @@ func (l jobLog) Handle(_ context.Context, record slog.Record) error {
 		line.WriteString(l.text(attribute))
 		return true
 	})
-	host.Log(level(record.Level), wellFormed(line.String()))
+	host.Log(level(record.Level), WellFormed(line.String()))
 	return nil
 }
 
@@ -93,7 +94,7 @@ func level(of slog.Level) host.Level {
 	return host.LevelTrace
 }
 
-// wellFormed is the text as the host takes it.
-func wellFormed(text string) string {
+// WellFormed is the text as the host takes it. It is for the packages of this module.
+func WellFormed(text string) string {
 	return strings.ToValidUTF8(text, "\uFFFD")
 }

@@ -78,6 +78,8 @@ pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let fetched = repository().join("target/tools/fetched");
     let command = command.env("GOCACHE", fetched.join("go"));
     let command = command.env("npm_config_cache", fetched.join("npm")).env("PIP_CACHE_DIR", fetched.join("pip"));
+    // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not worth it.
+    let command = command.env("ZIG_DEBUG_CMD", "1");
     command.env("CARGO_TARGET_DIR", "target").within(FIRST_BUILD)
 }
 
@@ -255,6 +257,14 @@ fn a_wrong_sample_is_told_with_its_place_before_anything_is_built() {
         "greet/b.job.json:1:12: unknown key `grants.queus`; did you mean `queues`?",
     ]);
     assert!(!place.path("greet/Cargo.lock").exists(), "it was built");
+}
+
+#[test]
+fn a_sample_that_asks_for_what_the_plugin_does_not_export_is_told() {
+    let place = made("rust", &[]);
+    place.write("greet/asks.job.json", r#"{"ask": {"get_ttr": {}}}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1);
+    tested.complains_clearly(&["greet/asks.job.json: plugin `greet` does not export time-to-run"]);
 }
 
 #[test]

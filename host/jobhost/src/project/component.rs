@@ -6,6 +6,7 @@ use std::path::Path;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
+use wasmparser::{Parser, Payload};
 use wit_component::metadata::decode;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -22,8 +23,9 @@ pub fn is_component(bytes: &[u8]) -> bool {
 }
 
 /// The component of a core module of the project; the error is for the user.
-pub fn encode(mut module: Vec<u8>, folder: &Path) -> Result<Vec<u8>, String> {
+pub fn encode(module: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
     let made = |error: &dyn std::fmt::Display| format!("no component can be made of the module: {error:#}");
+    let mut module = without_debug_data(module).map_err(|error| made(&error))?;
     // Bindings for C bring the interface along, in a section that the linker keeps.
     let (embedded, _) = decode(&module).map_err(|error| made(&error))?;
     if embedded.is_none() {
@@ -40,6 +42,30 @@ pub fn encode(mut module: Vec<u8>, folder: &Path) -> Result<Vec<u8>, String> {
         .map_err(|error| made(&error))
 }
 
+/// The module without what debuggers read of it, which is the most of it where it is there. The names of functions stay, for
+/// backtraces: not every language's linker can leave out the one and keep the other.
+fn without_debug_data(module: &[u8]) -> wasmparser::Result<Vec<u8>> {
+    let (mut kept, mut end) = (Vec::with_capacity(module.len()), 0);
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        let range = match &payload {
+            Payload::Version { range, .. } => range.clone(),
+            other => match other.as_section() {
+                Some((_, range)) => range,
+                None => continue,
+            },
+        };
+        // A section begins with its size, where the one before it ends.
+        let whole = end..range.end;
+        end = range.end;
+        let is_debug_data = matches!(&payload, Payload::CustomSection(custom) if custom.name().starts_with(".debug_"));
+        if !is_debug_data {
+            kept.extend_from_slice(&module[whole]);
+        }
+    }
+    Ok(kept)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +75,18 @@ mod tests {
         assert!(is_component(b"\0asm\x0d\0\x01\0..."));
         assert!(!is_component(b"\0asm\x01\0\0\0..."));
         assert!(!is_component(b"\0asm"));
+    }
+
+    #[test]
+    fn debug_data_is_left_out_and_the_names_stay() {
+        let custom = |name: &str| {
+            let length = u8::try_from(name.len()).unwrap();
+            [&[0, length + 3, length][..], name.as_bytes(), b"\x07\x08"].concat()
+        };
+        let memory: &[u8] = b"\x05\x03\x01\x00\x01";
+        let header: &[u8] = b"\0asm\x01\0\0\0";
+        let module = [header, &custom(".debug_info"), memory, &custom("name"), &custom(".debug_line")].concat();
+        assert_eq!(without_debug_data(&module).unwrap(), [header, memory, &custom("name")].concat());
+        assert!(without_debug_data(&module[..module.len() - 1]).is_err());
     }
 }

@@ -1,6 +1,9 @@
 //! The jobs beside a plugin, `*.job.json`: what a file says, and what is compared with it. How a job is run is in
 //! `cli/plugin/test`.
 
+mod called;
+mod observed;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobhost_runtime::Grants;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use self::called::{Cause, CauseKind, HookCall, Question};
+pub use self::observed::{Ending, Failure, Line, Observed, Progress, Push};
 use super::grants;
 use crate::config::{ConfigError, Place, Problem, parse_duration};
 
@@ -65,6 +70,8 @@ pub struct SampleJob {
     grants: Option<IgnoredAny>,
     /// Which hook is called; default: the handler runs the job.
     pub hook: Option<HookCall>,
+    /// What the job's plugin is asked instead.
+    pub ask: Option<Question>,
     /// What is compared; default: that it is done.
     #[serde(default)]
     pub expect: Observed,
@@ -79,181 +86,8 @@ struct Places<'a> {
     ttr: Option<&'a RawValue>,
     #[serde(borrow)]
     grants: Option<&'a RawValue>,
-}
-
-/// A call of a hook, by the hook's name.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HookCall {
-    /// With what the job returned.
-    AfterExec {
-        /// JSON; default: empty.
-        #[serde(default)]
-        output: Option<Value>,
-    },
-    /// With why the attempt failed.
-    AfterError {
-        /// Of which kind it was, and what it said.
-        cause: Cause,
-    },
-}
-
-/// Why an attempt failed before a hook is called.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cause {
-    /// `temporary`, `permanent`, `timed-out` or `trapped`.
-    pub outcome: CauseKind,
-    /// The handler's code.
-    #[serde(default)]
-    pub code: String,
-    /// The handler's message, or the trap's.
-    #[serde(default)]
-    pub message: String,
-}
-
-/// The causes that a sample can have.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum CauseKind {
-    /// The handler's own error.
-    Temporary,
-    /// The handler's own error.
-    Permanent,
-    /// After the time to run.
-    TimedOut,
-    /// A trap.
-    Trapped,
-}
-
-/// What came of a call, or is expected to: what is absent is not compared.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Observed {
-    /// How it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Ending>,
-    /// The output; null where it is empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<Value>,
-    /// The failure that the plugin returned, or the host's finding.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Failure>,
-    /// What a hook decided: a word, or a word and its argument.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Value>,
-    /// Follow-up jobs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pushes: Option<Vec<Push>>,
-    /// Reports of progress.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Vec<Progress>>,
-    /// Lines of the plugin's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logs: Option<Vec<Line>>,
-    /// What it wrote to standard output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stdout: Option<String>,
-    /// What it wrote to standard error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stderr: Option<String>,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// It returned a result.
-    Done,
-    /// The handler's own error: another attempt may succeed.
-    Temporary,
-    /// The same, not before a time.
-    RetryAfter,
-    /// No attempt will succeed.
-    Permanent,
-    /// A hook returned an error.
-    Failed,
-    /// The time to run was over.
-    TimedOut,
-    /// It was refused memory.
-    OutOfMemory,
-    /// It burnt its fuel.
-    OutOfFuel,
-    /// It trapped, as uncaught exceptions and panics do.
-    Trapped,
-    /// It ended itself.
-    Exited,
-    /// It passed another limit.
-    Limit,
-    /// Anything else.
-    Other,
-}
-
-/// Why a call failed.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Failure {
-    /// Of the plugin's own error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// For people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Of the plugin's own error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<BTreeMap<String, String>>,
-    /// Of one that asks for a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_ms: Option<u64>,
-}
-
-/// A follow-up job.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Push {
-    /// Where to.
-    pub queue: String,
-    /// Its name.
-    pub name: String,
-    /// Its payload.
-    #[serde(default)]
-    pub payload: Value,
-    /// Stored at once, whatever becomes of the attempt.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub now: bool,
-    /// How long it waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay_ms: Option<u64>,
-    /// Seconds that it may take.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttr: Option<u32>,
-    /// Kept beside its payload.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// A report of progress.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// So much is done.
-    pub done: u32,
-    /// Of so much, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<u32>,
-    /// For people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-}
-
-/// A line of the plugin's log.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Line {
-    /// trace, debug, info, warn or error.
-    pub level: String,
-    /// What it says.
-    pub message: String,
+    #[serde(borrow)]
+    ask: Option<&'a RawValue>,
 }
 
 /// Every sample of a folder, by name; all problems at once. No sample is no error.
@@ -299,6 +133,9 @@ fn read(path: &Path) -> Result<Sample, Vec<Problem>> {
     };
     if job.attempt == Some(0) {
         note(places.attempt, "attempt: attempts are counted from 1".to_owned());
+    }
+    if job.hook.is_some() && job.ask.is_some() {
+        note(places.ask, "ask: a sample makes one call, and this one has a `hook`".to_owned());
     }
     let ttr = job.ttr.as_deref().map(parse_duration).transpose().unwrap_or_else(|why| {
         note(places.ttr, format!("ttr: {why}"));
@@ -365,6 +202,12 @@ mod tests {
             ("{", "a.job.json:1:1: EOF"),
             ("{}{}", "a.job.json:1:3: trailing characters"),
             ("{\n \"attempt\": 0}", "a.job.json:2:13: attempt: attempts are counted from 1"),
+            (
+                "{\"hook\": {\"before_exec\": {}},\n\"ask\": {\"get_ttr\": {}}}",
+                "a.job.json:2:8: ask: a sample makes one call",
+            ),
+            ("{\"hook\": {\"before_push\": {\"delay\": 1}}}", "unknown field `delay`, expected `delay_ms`"),
+            ("{\"ask\": {\"ttr\": {}}}", "unknown variant `ttr`, expected `get_ttr` or `can_retry`"),
             ("{\"ttr\": \"5\"}", "a.job.json:1:9: ttr: `5` has no unit"),
             ("{\"ttr\": \"25h\"}", "a.job.json:1:9: ttr: it goes"),
             (

@@ -70,7 +70,7 @@ pub(super) async fn build(project: &Project) -> Result<Duration, CliError> {
         Made::Component(path) => read(&folder.join(path))?,
         Made::Core(path) => {
             let module = read(&folder.join(path))?;
-            if is_component(&module) { module } else { encode(module, folder).map_err(CliError::NotSo)? }
+            if is_component(&module) { module } else { encode(&module, folder).map_err(CliError::NotSo)? }
         }
     };
     replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jobhost_queue::envelope;
 use jobhost_runtime::types::{
-    AttemptReport, DelayedFailure, Failure as Told, FailureCause, Job, JobDraft, JobError, Level, PushError,
-    RetryDecision,
+    AttemptReport, DelayedFailure, ExecDecision, Failure as Told, FailureCause, Job, JobDraft, JobError, Level,
+    PushDecision, PushError, RetryDecision,
 };
 use jobhost_runtime::{Call, CallHost, Finished, Interrupt, Outcome, Plugin, Usage};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::cause;
 use crate::exit::CliError;
 use crate::project::sample::{
-    Cause, CauseKind, Ending, Failure, HookCall, Line, Observed, Progress, Push, Sample, SampleJob,
+    Cause, CauseKind, Ending, Failure, HookCall, Line, Observed, Progress, Push, Question, Sample, SampleJob,
 };
 
 /// What a sample came to.
@@ -45,21 +45,37 @@ pub(super) struct Setting<'a> {
 pub(super) async fn run(plugin: &Plugin, sample: &Sample, setting: &Setting<'_>) -> Result<Run, CliError> {
     let recorder = Arc::new(Recorder::default());
     let ttr = sample.ttr.unwrap_or(setting.ttr);
-    let job = job(&sample.job, setting, ttr)?;
-    let budget = if sample.job.hook.is_some() { sample.ttr.unwrap_or_else(|| plugin.timeout()) } else { ttr };
+    let runs = sample.job.hook.is_none() && sample.job.ask.is_none();
+    let budget = if runs { ttr } else { sample.ttr.unwrap_or_else(|| plugin.timeout()) };
     let call = Call { budget, host: recorder.clone(), interrupt: Interrupt::default() };
     let report =
         AttemptReport { waited: None, duration: 1, peak_memory: 1 << 20, plugin_digest: plugin.digest().to_owned() };
-    let (observed, usage, backtrace) = match &sample.job.hook {
-        None => ended(plugin.execute(job, call).await, returned)?,
-        Some(HookCall::AfterExec { output }) => {
-            let output = output.as_ref().map(Value::to_string).unwrap_or_default();
-            ended(plugin.after_exec(job, output, report, call).await, |result| hooked(result.map(|()| None)))?
+    let job = || job(&sample.job, setting, ttr);
+    let draft = || draft(&sample.job, setting);
+    let (observed, usage, backtrace) = match (&sample.job.hook, &sample.job.ask) {
+        (None, None) => ended(plugin.execute(job()?, call).await, returned)?,
+        (Some(HookCall::BeforePush { delay_ms }), _) => {
+            let draft = JobDraft { delay: *delay_ms, ttr: sample.ttr.map(whole_seconds), ..draft() };
+            ended(plugin.before_push(draft, call).await, |result| hooked(result.map(pushed).map(Some)))?
         }
-        Some(HookCall::AfterError { cause }) => {
+        (Some(HookCall::BeforeExec {}), _) => {
+            ended(plugin.before_exec(job()?, call).await, |result| hooked(result.map(begun).map(Some)))?
+        }
+        (Some(HookCall::AfterExec { output }), _) => {
+            let output = output.as_ref().map(Value::to_string).unwrap_or_default();
+            ended(plugin.after_exec(job()?, output, report, call).await, |result| hooked(result.map(|()| None)))?
+        }
+        (Some(HookCall::AfterError { cause }), _) => {
             let (cause, decision) = failed(cause, ttr);
-            let finished = plugin.after_error(job, cause, decision, report, call).await;
-            ended(finished, |result| hooked(result.map(|decision| Some(decided(decision)))))?
+            let finished = plugin.after_error(job()?, cause, decision, report, call).await;
+            ended(finished, |result| hooked(result.map(decided).map(Some)))?
+        }
+        (None, Some(Question::GetTtr {})) => {
+            ended(plugin.get_ttr(draft(), call).await, |ttr| hooked(Ok(Some(allowed(ttr)))))?
+        }
+        (None, Some(Question::CanRetry { cause })) => {
+            let (cause, _) = failed(cause, ttr);
+            ended(plugin.can_retry(job()?, cause, call).await, |decision| hooked(Ok(Some(decided(decision)))))?
         }
     };
     let heard = std::mem::take(&mut *recorder.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -86,10 +102,26 @@ fn job(sample: &SampleJob, setting: &Setting<'_>, ttr: Duration) -> Result<Job, 
         payload: String::from_utf8(body).map_err(|error| CliError::Bug(error.to_string()))?,
         attempt: sample.attempt.unwrap_or(1),
         max_attempts: sample.max_attempts,
-        ttr: u32::try_from(ttr.as_secs()).unwrap_or(u32::MAX).max(1),
+        ttr: whole_seconds(ttr),
         pushed_at: None,
         metadata: sample.metadata.clone().into_iter().collect(),
     })
+}
+
+/// What the job was before it was stored.
+fn draft(sample: &SampleJob, setting: &Setting<'_>) -> JobDraft {
+    JobDraft {
+        queue: sample.queue.as_deref().unwrap_or(setting.queue).to_owned(),
+        name: sample.name.as_deref().unwrap_or(setting.name).to_owned(),
+        payload: Value::from(sample.payload.clone()).to_string(),
+        delay: None,
+        ttr: None,
+        metadata: sample.metadata.clone().into_iter().collect(),
+    }
+}
+
+fn whole_seconds(ttr: Duration) -> u32 {
+    u32::try_from(ttr.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
 /// The cause that a hook is told, and what would become of the job without it.
@@ -119,7 +151,7 @@ fn ended<T>(finished: Finished<T>, returned: impl FnOnce(T) -> Observed) -> Resu
             Ok((observed, usage, fault.backtrace))
         }
         Outcome::Cancelled => Err(CliError::Bug("the call was cancelled, which nobody asked for".to_owned())),
-        Outcome::Unavailable(why) => Err(CliError::NotSo(format!("the call could not be made: {why}"))),
+        Outcome::Unavailable(why) => Err(CliError::NotSo(why)),
     }
 }
 
@@ -133,14 +165,18 @@ fn returned(result: Result<String, JobError>) -> Observed {
         Err(JobError::Permanent(failure)) => (Ending::Permanent, failure, None),
         Err(JobError::RetryAfter(DelayedFailure { failure, after })) => (Ending::RetryAfter, failure, Some(after)),
     };
+    let error = Failure { after_ms, ..failure_of(failure) };
+    Observed { outcome: Some(outcome), error: Some(error), ..Observed::default() }
+}
+
+fn failure_of(failure: Told) -> Failure {
     let details: BTreeMap<_, _> = failure.details.into_iter().collect();
-    let error = Failure {
+    Failure {
         code: Some(failure.code),
         message: Some(failure.message),
         details: (!details.is_empty()).then_some(details),
-        after_ms,
-    };
-    Observed { outcome: Some(outcome), error: Some(error), ..Observed::default() }
+        after_ms: None,
+    }
 }
 
 fn hooked(result: Result<Option<Value>, String>) -> Observed {
@@ -151,6 +187,27 @@ fn hooked(result: Result<Option<Value>, String>) -> Observed {
             Observed { outcome: Some(Ending::Failed), error: Some(error), ..Observed::default() }
         }
     }
+}
+
+fn pushed(decision: PushDecision) -> Value {
+    match decision {
+        PushDecision::Accept => "accept".into(),
+        PushDecision::Replace(draft) => json!({ "replace": push_of(draft, false) }),
+        PushDecision::Reject(why) => json!({ "reject": why }),
+    }
+}
+
+fn begun(decision: ExecDecision) -> Value {
+    match decision {
+        ExecDecision::Proceed => "proceed".into(),
+        ExecDecision::Skip(why) => json!({ "skip": why }),
+        ExecDecision::Postpone(by) => json!({ "postpone_ms": by }),
+        ExecDecision::Fail(failure) => json!({ "fail": failure_of(failure) }),
+    }
+}
+
+fn allowed(ttr: Option<u32>) -> Value {
+    ttr.map_or_else(|| "no_opinion".into(), |seconds| json!({ "ttr": seconds }))
 }
 
 fn decided(decision: RetryDecision) -> Value {

@@ -53,11 +53,9 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
     let (config, configured) = configured(&project, request)?;
     let engine = engine(&config)?;
     let mut results = Vec::new();
-    // Read and compiled once: all samples run on what was built, whatever becomes of the file meanwhile.
-    let source = Arc::new(read(&configured).await?);
-    let mut before = None;
+    let mut version = None;
     for sample in samples {
-        let plugin = loaded(&engine, &configured, &source, before, &sample).await?;
+        let plugin = loaded(&engine, &configured, &sample, version.take()).await?;
         let queue = &config.queues[0];
         let name = match &configured.jobs {
             Jobs::Named(names) => names.first().unwrap_or(&configured.name),
@@ -65,9 +63,12 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
         };
         let ttr = Duration::from_secs(u64::from(queue.ttr));
         let setting = Setting { name, queue: &queue.name, ttr };
-        let ran = observe::run(&plugin, &sample, &setting).await?;
+        let ran = observe::run(&plugin, &sample, &setting).await.map_err(|error| match error {
+            CliError::NotSo(why) => CliError::NotSo(format!("{}: {why}", sample.path.display())),
+            other => other,
+        })?;
         results.push(compared(sample, ran)?);
-        before = Some(plugin);
+        version = Some(plugin);
     }
     if args.update {
         for result in results.iter_mut().filter(|result| !result.differences.is_empty()) {
@@ -95,31 +96,23 @@ fn configured(project: &Project, request: &Request) -> Result<(Config, PluginCon
     Ok((config, plugin))
 }
 
-async fn read(configured: &PluginConfig) -> Result<Source, CliError> {
-    let (path, limit) = (configured.path.clone(), settings_of(configured).limits.component_bytes);
-    let read = tokio::task::spawn_blocking(move || Source::read(&path, limit)).await;
-    let named = |error| LoadError { plugin: Some(configured.name.clone()), ..error };
-    read.map_err(|panic| CliError::Bug(panic.to_string()))?.map_err(|error| CliError::NotSo(named(error).to_string()))
-}
-
-/// The plugin as the sample has it, of the code of the one before.
+/// The plugin with the sample's grants; `version` is what was loaded for another sample, and saves to read the file again.
 async fn loaded(
     engine: &Engine,
     configured: &PluginConfig,
-    source: &Arc<Source>,
-    before: Option<Plugin>,
     sample: &Sample,
+    version: Option<Plugin>,
 ) -> Result<Plugin, CliError> {
     let mut settings = settings_of(configured);
     if let Some(grants) = &sample.grants {
         settings.grants = grants.clone();
     }
-    let (engine, name, source) = (engine.clone(), configured.name.clone(), Arc::clone(source));
-    let loaded = tokio::task::spawn_blocking(move || match before {
-        Some(before) => before.load_again(&engine, &source, settings),
-        None => Plugin::load_source(&engine, &name, &source, settings),
-    });
-    loaded
+    let (engine, name, path) = (engine.clone(), configured.name.clone(), configured.path.clone());
+    let load = move || match version {
+        Some(version) => version.with_settings(settings),
+        None => Plugin::load(&engine, &name, &path, settings),
+    };
+    tokio::task::spawn_blocking(load)
         .await
         .map_err(|panic| CliError::Bug(panic.to_string()))?
         .map_err(|error| CliError::NotSo(format!("{error}{}", of_its_own(sample))))

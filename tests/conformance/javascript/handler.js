@@ -1,0 +1,106 @@
+import {
+  context,
+  defineAfterError,
+  defineAfterExec,
+  defineBeforeExec,
+  defineBeforePush,
+  defineHandler,
+  defineRetryPolicy,
+  defineTimeToRun,
+  JobError,
+  PushError,
+  queue,
+} from 'jobhost-plugin'
+
+export const handler = defineHandler((job) => {
+  switch (job.payload.do) {
+    case 'echo':
+      return { text: job.payload.text }
+    case 'temporary':
+      throw JobError.temporary('busy', 'later, perhaps')
+    case 'permanent':
+      throw JobError.permanent('never', 'nobody can').detail('path', 'a.b')
+    case 'retry-after':
+      throw JobError.retryAfter(1500, '429', 'too many')
+    case 'uncaught':
+      return job.payload.absent.length
+    case 'progress':
+      context.progress(1, null, 'begun')
+      context.progress(2, 3, 'näher')
+      return
+    case 'logs':
+      console.debug('a')
+      console.info('b', '🦀')
+      console.warn('c')
+      console.error('d')
+      return
+    case 'print':
+      console.log('to stdout 🦀')
+      console.error('to stderr')
+      return
+    case 'push':
+      queue.push({
+        queue: 'follow-up',
+        name: 'first',
+        payload: { text: 'ü' },
+        delay: 1500,
+        ttr: 2.5,
+        metadata: { tenant: '7' },
+      })
+      return { id: queue.pushNow({ queue: 'follow-up', name: 'second', payload: {} }) }
+    case 'refused-push':
+      try {
+        queue.push({ queue: 'follow-up', name: 'first', payload: {} })
+      } catch (error) {
+        return { refused: error instanceof PushError ? error.kind : String(error) }
+      }
+      return
+    case 'loop':
+      for (;;) {}
+    case 'fill-memory':
+      for (const kept = []; ; ) kept.push(new Uint8Array(1 << 20).fill(1))
+    case 'random':
+      return { numbers: [Math.random(), Math.random()], id: crypto.randomUUID() }
+    case 'job': {
+      const { id, key, name, attempt, maxAttempts: of, ttr, metadata } = job
+      return { id, key, name, attempt, of, ttr, tenant: metadata.tenant, remaining: context.remaining() > 0 }
+    }
+  }
+})
+
+export const timeToRun = defineTimeToRun((draft) => (draft.payload.do === 'take-long' ? 89.5 : null))
+
+export const retryPolicy = defineRetryPolicy((job, cause) => {
+  if (cause.code === 'busy') return { retryAfter: 1500 }
+  if (cause.kind === 'timed-out') return { giveUp: cause.kind }
+})
+
+export const beforePush = defineBeforePush((draft) => {
+  switch (draft.payload.do) {
+    case 'reject':
+      return { reject: 'nichts für uns' }
+    case 'replace':
+      return { replace: { ...draft, name: 'other', payload: { text: 'ü' } } }
+  }
+})
+
+export const beforeExec = defineBeforeExec((job) => {
+  switch (job.payload.do) {
+    case 'skip':
+      return { skip: 'nichts für uns' }
+    case 'postpone':
+      return { postpone: 1500 }
+    case 'fail':
+      return { fail: { code: 'never', message: 'nobody can', details: { path: 'a.b' } } }
+  }
+})
+
+export const afterExec = defineAfterExec((job, output) => {
+  if (output.text === undefined) throw new Error('the output has no text')
+  queue.push({ queue: 'follow-up', name: 'heard', payload: { text: output.text } })
+})
+
+export const afterError = defineAfterError((job, cause) => {
+  console.warn(`${cause.code}: ${cause.message}`)
+  return { retryAfter: 1500 }
+})
