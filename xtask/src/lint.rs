@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         let mut clippy = guest_cargo(&folder);
         clippy.args(["clippy", "--workspace"]);
         if folder.ends_with("plugins") {
-            clippy.arg("--all-targets");
+            clippy.args(["--all-targets", "--all-features"]);
         } else {
             // Guests that misbehave on purpose exist in WebAssembly only.
             clippy.args(["--target", TARGET]);

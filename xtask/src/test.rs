@@ -15,7 +15,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     // The tests of the whole program start it.
     binary::build()?;
     let mut sum = Summary::default();
-    let plugins = sum.add(guest_cargo(&root().join("plugins")).args(["test", "--workspace", "--no-fail-fast"]))?;
+    let plugins = sum.add(guest_cargo(&root().join("plugins")).args([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--no-fail-fast",
+    ]))?;
     let left_out: Vec<_> = without.iter().map(|(language, _)| *language).collect();
     let mut tests = cargo(&root());
     tests.args(["test", "--workspace", "--no-fail-fast"]).env(toolchains::WITHOUT, left_out.join(","));

@@ -25,7 +25,8 @@ export!(
     time_to_run, "get_ttr", "(draft: wit::JobDraft) -> Option<u32>"
 );
 export!(
-    /// Decides whether a failed job is tried again: `fn(&Job, &FailureCause) -> RetryDecision`.
+    /// Decides whether a failed job is tried again: `fn(&Job<P>, &FailureCause) -> RetryDecision`. A job whose payload is
+    /// no `P` is left to the queue, with a line in the log.
     retry_policy, "can_retry", "(job: wit::Job, cause: wit::FailureCause) -> wit::RetryDecision"
 );
 export!(
@@ -33,16 +34,20 @@ export!(
     before_push, "before_push", "(draft: wit::JobDraft) -> Result<wit::PushDecision, String>"
 );
 export!(
-    /// Hears of every job before it runs: `fn(&Job) -> Result<ExecDecision, HookError>`.
+    /// Hears of every job before it runs: `fn(&Job<P>) -> Result<ExecDecision, HookError>`. The hook fails on a job whose
+    /// payload is no `P`; `&Job` takes all.
     before_exec, "before_exec", "(job: wit::Job) -> Result<wit::ExecDecision, String>"
 );
 export!(
-    /// Hears of every job that is done: `fn(&Job, &Json, &AttemptReport) -> Result<(), HookError>`.
+    /// Hears of every job that is done: `fn(&Job<P>, &O, &AttemptReport) -> Result<(), HookError>`. The hook fails on a job
+    /// whose payload is no `P` or whose output is no `O`; `&Job` and `&Json` take all. A job without output has none where
+    /// `O` is an `Option`.
     after_exec, "after_exec", "(job: wit::Job, output: String, report: wit::AttemptReport) -> Result<(), String>"
 );
 export!(
     /// Hears of every failed attempt and has the last word:
-    /// `fn(&Job, &FailureCause, &RetryDecision, &AttemptReport) -> Result<RetryDecision, HookError>`.
+    /// `fn(&Job<P>, &FailureCause, &RetryDecision, &AttemptReport) -> Result<RetryDecision, HookError>`. The hook fails on a
+    /// job whose payload is no `P`; `&Job` takes all.
     after_error, "after_error",
     "(job: wit::Job, cause: wit::FailureCause, decision: wit::RetryDecision, report: wit::AttemptReport) -> Result<wit::RetryDecision, String>"
 );
@@ -113,6 +118,7 @@ fn glue(export: &Export, name: &str) -> String {
             struct Export;
             impl bindings::exports::jobhost::plugin::{attribute}::Guest for Export {{
                 fn {function}{signature} {{
+                    ::jobhost_plugin::export::begin(module_path!());
                     ::jobhost_plugin::export::{attribute}({name}, {arguments})
                 }}
             }}

@@ -1,4 +1,24 @@
 //! What every plugin may do: log, show progress, ask for the time that is left.
+//!
+//! The macros [`crate::info!`] and so on send every line to the host. With the feature `tracing` of this crate the macros of
+//! the crate `tracing` do so, too, and so do libraries that use it:
+//!
+//! ```toml
+//! [dependencies]
+//! jobhost-plugin = { path = "vendor/jobhost-plugin", features = ["tracing"] }
+//! tracing = { version = "0.1", default-features = false, features = ["attributes"] }
+//! ```
+//!
+//! ```
+//! # fn shrink(width: u32) {
+//! tracing::info!(width, "shrinking"); // the line `shrinking width=640` at level info
+//! # }
+//! ```
+//!
+//! A line begins with the spans that it is in, such as `upload{file="a.png"}: `, and, if the event is not the plugin's own,
+//! with its target. Events at level info and above are sent. The variable `RUST_LOG` says otherwise, if the operator grants
+//! it, as a level or as targets with levels: `env = { RUST_LOG = "warn,my_plugin::upload=debug" }`. An event that is not sent
+//! is neither formatted nor brought to the host: it costs a comparison.
 
 use std::time::Duration;
 

@@ -6,16 +6,25 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::context::{self, Level};
 use crate::draft::{Draft, whole_seconds};
 use crate::error::{HookError, JobError};
 use crate::hook::{AttemptReport, ExecDecision, FailureCause, PushDecision, RetryDecision};
-use crate::job::{Job, Json};
+use crate::job::{InvalidJson, Job, Json};
 
 /// The types of the interface as they were generated.
 pub mod wit {
     pub use crate::bindings::before_exec::exports::jobhost::plugin::before_exec::ExecDecision;
     pub use crate::bindings::before_push::exports::jobhost::plugin::before_push::PushDecision;
     pub use crate::bindings::imports::jobhost::plugin::types::*;
+}
+
+/// What comes before every call; `own` is the module with the function.
+pub fn begin(own: &'static str) {
+    #[cfg(feature = "tracing")]
+    crate::traced::start(own);
+    #[cfg(not(feature = "tracing"))]
+    let _ = own;
 }
 
 pub fn handler<P: DeserializeOwned, O: Serialize>(
@@ -31,7 +40,7 @@ fn execute<P: DeserializeOwned, O: Serialize>(
 ) -> Result<String, JobError> {
     let name = job.name.clone();
     let job = job.read().map_err(|error| {
-        JobError::permanent("invalid-payload", format!("the payload of {name}: {error}"))
+        JobError::permanent("invalid-payload", unreadable("payload", &name, &error))
             .detail("path", error.path)
             .detail("reason", error.reason)
     })?;
@@ -46,12 +55,22 @@ pub fn time_to_run(ask: impl FnOnce(&Draft) -> Option<Duration>, draft: wit::Job
     ask(&Draft::from_wit(draft)).map(whole_seconds)
 }
 
-pub fn retry_policy(
-    ask: impl FnOnce(&Job, &FailureCause) -> RetryDecision,
+pub fn retry_policy<P: DeserializeOwned + 'static>(
+    ask: impl FnOnce(&Job<P>, &FailureCause) -> RetryDecision,
     job: wit::Job,
     cause: wit::FailureCause,
 ) -> wit::RetryDecision {
-    ask(&Job::from_wit(job), &FailureCause::from_wit(cause)).into_wit()
+    let name = job.name.clone();
+    match Job::from_wit(job).read_for() {
+        Ok(job) => ask(&job, &FailureCause::from_wit(cause)),
+        Err(error) => {
+            let line =
+                format!("{}; whether it is tried again is left to the queue", unreadable("payload", &name, &error));
+            context::log(Level::Warn, &line);
+            RetryDecision::Unchanged
+        }
+    }
+    .into_wit()
 }
 
 pub fn before_push(
@@ -61,26 +80,29 @@ pub fn before_push(
     hear(Draft::from_wit(draft)).map(PushDecision::into_wit).map_err(|error| error.to_string())
 }
 
-pub fn before_exec(
-    hear: impl FnOnce(&Job) -> Result<ExecDecision, HookError>,
+pub fn before_exec<P: DeserializeOwned + 'static>(
+    hear: impl FnOnce(&Job<P>) -> Result<ExecDecision, HookError>,
     job: wit::Job,
 ) -> Result<wit::ExecDecision, String> {
-    hear(&Job::from_wit(job)).map(ExecDecision::into_wit).map_err(|error| error.to_string())
+    let heard = heard(job).and_then(|job| hear(&job));
+    heard.map(ExecDecision::into_wit).map_err(|error| error.to_string())
 }
 
-pub fn after_exec(
-    hear: impl FnOnce(&Job, &Json, &AttemptReport) -> Result<(), HookError>,
+pub fn after_exec<P: DeserializeOwned + 'static, O: DeserializeOwned + 'static>(
+    hear: impl FnOnce(&Job<P>, &O, &AttemptReport) -> Result<(), HookError>,
     job: wit::Job,
     output: String,
     report: wit::AttemptReport,
 ) -> Result<(), String> {
-    let output = Json::from_text(output);
     let report = AttemptReport::from_wit(report);
-    hear(&Job::from_wit(job), &output, &report).map_err(|error| error.to_string())
+    let output =
+        Json::from_text(output).read_for().map_err(|error| HookError::new(unreadable("output", &job.name, &error)));
+    let heard = output.and_then(|output| hear(&heard(job)?, &output, &report));
+    heard.map_err(|error| error.to_string())
 }
 
-pub fn after_error(
-    hear: impl FnOnce(&Job, &FailureCause, &RetryDecision, &AttemptReport) -> Result<RetryDecision, HookError>,
+pub fn after_error<P: DeserializeOwned + 'static>(
+    hear: impl FnOnce(&Job<P>, &FailureCause, &RetryDecision, &AttemptReport) -> Result<RetryDecision, HookError>,
     job: wit::Job,
     cause: wit::FailureCause,
     decision: wit::RetryDecision,
@@ -89,9 +111,18 @@ pub fn after_error(
     let cause = FailureCause::from_wit(cause);
     let decision = RetryDecision::from_wit(decision);
     let report = AttemptReport::from_wit(report);
-    hear(&Job::from_wit(job), &cause, &decision, &report)
-        .map(RetryDecision::into_wit)
-        .map_err(|error| error.to_string())
+    let heard = heard(job).and_then(|job| hear(&job, &cause, &decision, &report));
+    heard.map(RetryDecision::into_wit).map_err(|error| error.to_string())
+}
+
+/// The job as a hook takes it.
+fn heard<P: DeserializeOwned + 'static>(job: wit::Job) -> Result<Job<P>, HookError> {
+    let name = job.name.clone();
+    Job::from_wit(job).read_for().map_err(|error| HookError::new(unreadable("payload", &name, &error)))
+}
+
+fn unreadable(what: &str, name: &str, error: &InvalidJson) -> String {
+    format!("the {what} of {name}: {error}")
 }
 
 /// Whole milliseconds, and the longest time there is for a longer one.
@@ -150,5 +181,38 @@ mod tests {
             failure.message
         );
         assert_eq!(failure.details[0], ("path".into(), "width".into()));
+    }
+
+    fn report() -> wit::AttemptReport {
+        wit::AttemptReport { waited: None, duration: 1, peak_memory: 1, plugin_digest: "sha256:0".to_owned() }
+    }
+
+    #[test]
+    fn a_hook_takes_payload_and_output_as_its_types() {
+        let hear = |job: &Job<Resize>, output: &Option<Resize>, _: &AttemptReport| {
+            assert_eq!((job.payload.width, output.as_ref().map(|output| output.width)), (20, None));
+            Ok(())
+        };
+        assert_eq!(after_exec(hear, job(r#"{"width":20}"#), String::new(), report()), Ok(()));
+        let ask = |job: &Job<Resize>, _: &FailureCause| {
+            RetryDecision::RetryAfter(Duration::from_secs(job.payload.width.into()))
+        };
+        let decision = retry_policy(ask, job(r#"{"width":20}"#), wit::FailureCause::Crashed(1));
+        assert!(matches!(decision, wit::RetryDecision::RetryAfter(20_000)), "{decision:?}");
+    }
+
+    #[test]
+    fn a_hook_fails_on_what_it_cannot_read_and_takes_json_as_it_is() {
+        let typed = |_: &Job<Resize>| Ok(ExecDecision::Proceed);
+        let told = before_exec(typed, job(r#"{"width":"x"}"#)).unwrap_err();
+        assert!(told.starts_with("the payload of Resize: width: invalid type"), "{told}");
+        let any = |job: &Job, output: &Json, _: &AttemptReport| {
+            assert_eq!((job.payload.as_text(), output.as_text()), ("{} ", "no JSON"));
+            Ok(())
+        };
+        assert_eq!(after_exec(any, job("{} "), "no JSON".to_owned(), report()), Ok(()));
+        let typed = |_: &Job, _: &u32, _: &AttemptReport| Ok(());
+        let told = after_exec(typed, job("{}"), "no JSON".to_owned(), report()).unwrap_err();
+        assert!(told.starts_with("the output of Resize: .: expected ident"), "{told}");
     }
 }

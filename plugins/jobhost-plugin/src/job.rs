@@ -1,5 +1,6 @@
 //! A job as a plugin sees it, and JSON that is read when it is wanted.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
@@ -74,6 +75,12 @@ impl Job {
         let payload = self.payload.read()?;
         Ok(Job { info: self.info, payload })
     }
+
+    /// The same for a function that takes `P`; of one that takes [`Json`] the payload is not looked at.
+    pub(crate) fn read_for<P: DeserializeOwned + 'static>(self) -> Result<Job<P>, InvalidJson> {
+        let payload = self.payload.read_for()?;
+        Ok(Job { info: self.info, payload })
+    }
 }
 
 /// JSON text that has not been looked at. What a job's pusher or handler wrote
@@ -99,6 +106,20 @@ impl Json {
             .map_err(|error| InvalidJson { path: place(error.path()), reason: error.into_inner().to_string() })?;
         reader.end().map_err(|error| InvalidJson { path: ".".to_owned(), reason: error.to_string() })?;
         Ok(value)
+    }
+}
+
+impl Json {
+    /// What a function that takes `T` is given. No text is no value, as `null` is.
+    pub(crate) fn read_for<T: DeserializeOwned + 'static>(self) -> Result<T, InvalidJson> {
+        let mut whole = Some(self);
+        if let Some(taken) = (&mut whole as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take) {
+            return Ok(taken);
+        }
+        match whole {
+            Some(json) if !json.0.is_empty() => json.read(),
+            _ => Self::from_text("null").read(),
+        }
     }
 }
 
@@ -172,6 +193,17 @@ mod tests {
     fn what_is_not_json_is_an_error_of_the_document() {
         let error = Json::from_text("{").read::<Task>().unwrap_err();
         assert_eq!(error.path, ".");
+    }
+
+    #[test]
+    fn a_function_that_takes_json_is_given_any_text_and_another_what_it_reads() {
+        let text = || Json::from_text(" not JSON");
+        assert_eq!(text().read_for::<Json>(), Ok(text()));
+        assert!(text().read_for::<u32>().is_err());
+        assert_eq!(Json::from_text("7").read_for::<u32>(), Ok(7));
+        assert_eq!(Json::from_text("").read_for::<Option<u32>>(), Ok(None));
+        assert_eq!(Json::from_text("").read_for::<Json>(), Ok(Json::from_text("")));
+        assert!(Json::from_text("").read_for::<u32>().is_err());
     }
 
     #[test]

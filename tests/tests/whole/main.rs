@@ -46,6 +46,7 @@ mod outages;
 mod pipeline;
 mod plugins;
 mod publishing;
+mod reaching;
 mod readme;
 mod replies;
 mod requests;

@@ -22,6 +22,8 @@ pub struct Language {
     pub taken: &'static [&'static str],
     /// What a new project gets besides its template.
     pub supplies: Supplies,
+    /// By what a plugin in it sends requests; none where it has to import the interface itself.
+    pub requests: Option<&'static str>,
     /// What has to be installed.
     pub tools: &'static [Tool],
     /// What the tools of the language themselves install.
@@ -127,10 +129,13 @@ const RUST: Language = Language {
         "serde",
         "serde_json",
         "serde_path_to_error",
+        "tracing",
+        "tracing-core",
         "wasip2",
         "wit-bindgen",
     ],
     supplies: Supplies::GuestCrate,
+    requests: Some("jobhost_plugin::http"),
     tools: &[
         Tool {
             name: "cargo",
@@ -169,6 +174,7 @@ const C: Language = Language {
     mark: "Makefile",
     taken: &[],
     supplies: Supplies::CBindings,
+    requests: None,
     tools: &[
         Tool {
             name: "make",
@@ -214,6 +220,7 @@ const ZIG: Language = Language {
     mark: "build.zig",
     taken: &[],
     supplies: Supplies::CBindings,
+    requests: None,
     tools: &[Tool {
         name: "zig",
         what: "Zig 0.17",

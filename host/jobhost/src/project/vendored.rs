@@ -83,7 +83,8 @@ fn manifest(name: &str) -> Result<String, String> {
     for (section, given) in [("package", package), ("dependencies", dependencies)] {
         for (key, value) in manifest.get_mut(section).and_then(Value::as_table_mut).into_iter().flatten() {
             if value.get("workspace").is_some() {
-                *value = given.get(key).cloned().ok_or_else(|| format!("{name}: no {section}.{key} to inherit"))?;
+                let own = given.get(key).cloned().ok_or_else(|| format!("{name}: no {section}.{key} to inherit"))?;
+                *value = if value.get("optional").is_some() { optional(own) } else { own };
             }
             if CRATES.contains(&key.as_str()) {
                 *value = Table::from_iter([("path".to_owned(), Value::from(format!("../{key}")))]).into();
@@ -91,6 +92,15 @@ fn manifest(name: &str) -> Result<String, String> {
         }
     }
     toml::to_string(&manifest).map_err(|error| format!("{name}: {error}"))
+}
+
+fn optional(dependency: Value) -> Value {
+    let mut table = match dependency {
+        Value::Table(table) => table,
+        version => Table::from_iter([("version".to_owned(), version)]),
+    };
+    table.insert("optional".to_owned(), true.into());
+    table.into()
 }
 
 #[cfg(test)]
@@ -108,5 +118,8 @@ mod tests {
             let path = format!("vendor/jobhost-plugin/{path}");
             assert!(files.iter().any(|(found, _)| *found == path), "no {path}");
         }
+        let manifest = files.iter().find(|(path, _)| path == "vendor/jobhost-plugin/Cargo.toml");
+        let manifest: Table = manifest.unwrap().1.parse().unwrap();
+        assert_eq!(manifest["dependencies"]["tracing-core"]["optional"].as_bool(), Some(true), "{manifest}");
     }
 }

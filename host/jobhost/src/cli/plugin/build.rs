@@ -26,7 +26,7 @@ const LARGEST: u64 = 1 << 30;
 pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Output) -> Result<Exit, CliError> {
     let request = request_in(global, &args.folder);
     let project = Project::open(&args.folder, &request)?;
-    let took = build(&project).await?;
+    let took = build(&project, &mut None).await?;
     let config = load(&Request { check_paths: false, ..request })?;
     let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
     let engine = engine(&config)?;
@@ -50,16 +50,20 @@ pub(super) fn request_in(global: &GlobalArgs, folder: &Path) -> Request {
     Request { folder: if folder == Path::new(".") { "".into() } else { folder.to_owned() }, ..request(global) }
 }
 
-/// Makes the plugin's file, which is left alone where it would be the same; says how long it took.
-pub(super) async fn build(project: &Project) -> Result<Duration, CliError> {
+/// Makes the plugin's file, which is left alone where it would be the same; says how long it took. The tools are looked for
+/// where there are none yet.
+pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Result<Duration, CliError> {
     let began = Instant::now();
     let Project { folder, language, wasm, .. } = project;
-    let tools = tools::find(language, folder).await?;
+    let tools = match tools {
+        Some(tools) => tools,
+        None => tools.insert(tools::find(language, folder).await?),
+    };
     if language.supplies == Supplies::CBindings {
         bindings::bring_up_to_date(folder)?;
     }
     if let Some(packages) = &language.packages {
-        install(packages, &tools, folder).await?;
+        install(packages, tools, folder).await?;
     }
     let mut said = String::new();
     for command in language.commands {

@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod new;
 mod observe;
+mod reach;
 mod report;
 mod sources;
 mod sums;

@@ -4,10 +4,9 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jobhost_runtime::{Engine, LoadError, Plugin, Source};
+use jobhost_runtime::{Engine, Plugin};
 use serde_json::{Value, json};
 
 use super::super::args::{GlobalArgs, PluginTestArgs};
@@ -15,7 +14,9 @@ use super::super::output::{Output, Paint, complain, harmless, harmless_line, hum
 use super::build::{build, request_in};
 use super::difference::{Difference, differences, told};
 use super::observe::{self, Run, Setting};
+use super::reach;
 use super::sources::Sources;
+use super::tools::Tools;
 use crate::config::{Config, Jobs, PluginConfig, Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine;
@@ -25,12 +26,13 @@ use crate::registry::settings_of;
 
 pub(super) async fn run(global: &GlobalArgs, args: &PluginTestArgs, output: Output) -> Result<Exit, CliError> {
     let request = request_in(global, &args.folder);
+    let mut tools = None;
     if !args.watch {
-        return round(args, &request, output).await;
+        return round(args, &request, output, &mut tools).await;
     }
     loop {
         let mut sources = Sources::of(&Project::open(&args.folder, &request)?);
-        match round(args, &request, output).await {
+        match round(args, &request, output, &mut tools).await {
             Err(error) if error.is_closed_pipe() => return Err(error),
             Err(error) => complain(&error.to_string()),
             Ok(_) => {}
@@ -40,7 +42,12 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginTestArgs, output: Outp
 }
 
 /// Builds, runs every sample, and tells what came of it.
-async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Result<Exit, CliError> {
+async fn round(
+    args: &PluginTestArgs,
+    request: &Request,
+    output: Output,
+    tools: &mut Option<Tools>,
+) -> Result<Exit, CliError> {
     let project = Project::open(&args.folder, request)?;
     // What is wrong with them is told before anything is built.
     let samples = read_all(&project.folder)?;
@@ -49,13 +56,23 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
             "there is no job to test with; write one as sample{SUFFIX}: {{\"payload\": {{}}, \"expect\": {{\"outcome\": \"done\"}}}}"
         )));
     }
-    let took = build(&project).await?;
+    let took = build(&project, tools).await?;
     let (config, configured) = configured(&project, request)?;
     let engine = engine(&config)?;
     let mut results = Vec::new();
-    let mut version = None;
+    // The file is read once. What has the grants of the configuration is used again: every call has an instance of its own
+    // all the same.
+    let (mut version, mut usual): (Option<Plugin>, Option<Plugin>) = (None, None);
+    let mut reachable = None;
     for sample in samples {
-        let plugin = loaded(&engine, &configured, &sample, version.take()).await?;
+        let plugin = match usual.clone().filter(|_| sample.grants.is_none()) {
+            Some(plugin) => plugin,
+            None => loaded(&engine, &configured, &sample, version.take()).await?,
+        };
+        if sample.grants.is_none() {
+            usual = Some(plugin.clone());
+        }
+        version = Some(plugin.clone());
         let queue = &config.queues[0];
         let name = match &configured.jobs {
             Jobs::Named(names) => names.first().unwrap_or(&configured.name),
@@ -67,8 +84,12 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
             CliError::NotSo(why) => CliError::NotSo(format!("{}: {why}", sample.path.display())),
             other => other,
         })?;
-        results.push(compared(sample, ran)?);
-        version = Some(plugin);
+        let result = compared(sample, ran)?;
+        if reachable.is_none() && result.may_want_grants() {
+            let config = config.source.clone().unwrap_or_else(|| project.folder.join("jobhost.toml"));
+            reachable = Some(reach::told(&plugin, project.language, &config));
+        }
+        results.push(result);
     }
     if args.update {
         for result in results.iter_mut().filter(|result| !result.differences.is_empty()) {
@@ -80,7 +101,10 @@ async fn round(args: &PluginTestArgs, request: &Request, output: Output) -> Resu
     let document = json!({
         "ok": passed, "plugin": project.wasm, "build_ms": milliseconds(took), "samples": documents,
     });
-    output.answer(&document, |paint| text(&project, took, &results, *paint))?;
+    output.answer(&document, |paint| {
+        let advice = reachable.filter(|_| !passed).unwrap_or_default();
+        format!("{}{advice}", text(&project, took, &results, *paint))
+    })?;
     Ok(if passed { Exit::Success } else { Exit::NotSo })
 }
 
@@ -170,6 +194,13 @@ impl SampleResult {
         fs::write(path, text).map_err(|error| wrong(error.to_string()))?;
         self.updated = true;
         Ok(())
+    }
+
+    /// Whether it failed, which was not expected, of something that no refusal explains. One with grants of its own is
+    /// about these.
+    fn may_want_grants(&self) -> bool {
+        let failed = self.differences.iter().any(|one| one.place == "outcome") && self.came["outcome"] != "done";
+        failed && self.run.refused.is_empty() && self.sample.grants.is_none()
     }
 
     fn name(&self) -> String {

@@ -11,6 +11,7 @@ pub(super) const GO: Language = Language {
     mark: "go.mod",
     taken: &["jobhost-plugin", "main", "std", "cmd"],
     supplies: Supplies::Library(&LIBRARY),
+    requests: None,
     tools: &[Tool {
         name: "go",
         what: "Go 1.24 or later",

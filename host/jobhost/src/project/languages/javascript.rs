@@ -36,6 +36,7 @@ pub(super) const JAVASCRIPT: Language = Language {
     mark: "package.json",
     taken: &["jobhost-plugin", "componentize-qjs", "esbuild", "node_modules"],
     supplies: Supplies::Library(&LIBRARY),
+    requests: None,
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
     commands: &[&["{npm}", "run", "--silent", "build"]],

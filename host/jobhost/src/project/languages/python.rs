@@ -13,6 +13,7 @@ pub(super) const PYTHON: Language = Language {
     mark: "pyproject.toml",
     taken: &["jobhost_plugin", "jobhost-plugin", "componentize-py"],
     supplies: Supplies::Library(&LIBRARY),
+    requests: None,
     tools: &[Tool {
         name: "python",
         what: "Python 3.10 or later, with pip and venv",

@@ -1,0 +1,38 @@
+//! What a plugin may reach beyond itself, for the author of one whose job failed. A language's library that is given no folder
+//! finds no file without asking the host, so that there was no refusal whose line could be told.
+
+use std::path::Path;
+
+use jobhost_runtime::{Plugin, needs};
+
+use super::inspect::key;
+use crate::project::Language;
+
+/// The folders and requests that are granted, and the lines that grant some. `config` is the file to write them to.
+pub(super) fn told(plugin: &Plugin, language: &Language, config: &Path) -> String {
+    let granted = plugin.grants();
+    let table = format!("under `[plugins.{}.grants]` in {}", key(plugin.name()), config.display());
+    let folders: Vec<_> = granted.fs.iter().map(|folder| format!("`{}`", folder.guest)).collect();
+    let folders = match folders.as_slice() {
+        [] => format!("none; to give it one, add `{}` {table}", line("wasi:filesystem/types")),
+        some => format!("{}, and what is below", some.join(", ")),
+    };
+    let requests = if granted.http.is_empty() {
+        format!("none; to let it send some, add `{}` {table}", line("wasi:http/types"))
+    } else {
+        "as granted by `http`".to_owned()
+    };
+    let by = match language.requests {
+        Some(module) => format!("it sends them by `{module}`"),
+        None => format!("in {} it has to import `wasi:http` in wit/world.wit", language.title),
+    };
+    format!(
+        "what `{}` may reach, should a job have failed for want of it:\n  folders: {folders}\n  requests: {requests}; {by}, as sockets are refused to every plugin\n",
+        plugin.name()
+    )
+}
+
+/// The line that grants what this import is of use with.
+fn line(import: &str) -> &'static str {
+    needs(&[import.to_owned()]).iter().find_map(|need| need.line).unwrap_or_default()
+}
