@@ -33,6 +33,7 @@ mod cost;
 mod crashes;
 mod deciding;
 mod ending;
+mod examples;
 mod files;
 mod grants;
 mod handover;
