@@ -131,21 +131,38 @@ fn check_skipped(block: &Console) -> Result<(), String> {
 }
 
 impl Console {
-    /// Runs its commands in `folder`, with other addresses in the place of those
-    /// that the document has; the error shows the first one that does not do
-    /// what the document says.
-    fn run(&self, folder: &Path, addresses: &[Address]) -> Result<(), String> {
+    /// Runs its commands, with other addresses in the place of those that the
+    /// document has; the error shows the first one that does not do what the
+    /// document says.
+    fn run(&self, surroundings: &Surroundings<'_>, addresses: &[Address]) -> Result<(), String> {
         for (index, step) in self.steps.iter().enumerate() {
             let last = index + 1 == self.steps.len();
-            run(step, if last { self.exits } else { 0 }, folder, addresses)?;
+            run(step, if last { self.exits } else { 0 }, surroundings, addresses)?;
         }
         Ok(())
     }
 }
 
+/// Where the commands of a document run.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The working directory.
+    pub folder: &'a Path,
+    /// Set for each command; `PATH` is what comes behind the programs under test.
+    pub variables: &'a [(&'a str, OsString)],
+    /// What a command may take.
+    pub patience: Duration,
+}
+
 /// Runs the blocks of a document in one folder; returns how many commands
 /// these were. The error shows the first one that did not do what it says.
 pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
+    run_document_in(document, &Surroundings { folder, variables: &[], patience: PATIENCE })
+}
+
+/// The same, where commands need more than a folder.
+pub fn run_document_in(document: &str, surroundings: &Surroundings<'_>) -> Result<usize, String> {
+    let folder = surroundings.folder;
     let blocks = console_blocks(document)?;
     let (mut server, mut addresses) = (None, Vec::new());
     let (mut example, mut run) = (None, 0);
@@ -170,7 +187,7 @@ pub fn run_document(document: &str, folder: &Path) -> Result<usize, String> {
             copy_example(example.as_deref().unwrap_or_default(), folder, &address)?;
             addresses.push(address);
         }
-        block.run(folder, &addresses)?;
+        block.run(surroundings, &addresses)?;
         run += block.steps.len();
     }
     Ok(run)
@@ -207,7 +224,8 @@ fn copy_example(name: &str, folder: &Path, address: &Address) -> Result<(), Stri
     Ok(())
 }
 
-fn run(step: &Step, exits: i32, folder: &Path, addresses: &[Address]) -> Result<(), String> {
+fn run(step: &Step, exits: i32, surroundings: &Surroundings<'_>, addresses: &[Address]) -> Result<(), String> {
+    let Surroundings { folder, variables, patience } = *surroundings;
     let (mut command, mut expected) = (step.command.clone(), step.output.join("\n"));
     for Address { shown, real } in addresses {
         command = command.replace(shown, real);
@@ -220,7 +238,8 @@ fn run(step: &Step, exits: i32, folder: &Path, addresses: &[Address]) -> Result<
     shell
         .args(["-e", "-c", &command])
         .current_dir(folder)
-        .env("PATH", search_path())
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .env("PATH", search_path(variables))
         .env_remove("JOBHOST_STORE")
         .env_remove("JOBHOST_CONFIG")
         .env_remove("RUST_LOG")
@@ -235,12 +254,12 @@ fn run(step: &Step, exits: i32, folder: &Path, addresses: &[Address]) -> Result<
         let _ = printed.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    let ended = wait(&mut child, PATIENCE);
+    let ended = wait(&mut child, patience);
     let printed = reading.join().unwrap_or_default();
     let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
     let told = || format!("line {}: $ {}\nprinted\n{printed}", step.line, step.command);
     match ended {
-        None => Err(format!("{}and did not end within {PATIENCE:?}", told())),
+        None => Err(format!("{}and did not end within {patience:?}", told())),
         Some(status) if status.code() != Some(exits) => Err(format!("{}and ended with {status}, not {exits}", told())),
         Some(_) if !matches(&expected, &actual.join("\n")) => {
             Err(format!("{}but the document says\n{expected}", told()))
@@ -250,8 +269,9 @@ fn run(step: &Step, exits: i32, folder: &Path, addresses: &[Address]) -> Result<
 }
 
 /// The search path, with the programs under test at its front.
-fn search_path() -> OsString {
-    let path = env::var_os("PATH").unwrap_or_default();
+fn search_path(variables: &[(&str, OsString)]) -> OsString {
+    let given = variables.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| value.clone());
+    let path = given.or_else(|| env::var_os("PATH")).unwrap_or_default();
     let ours = artifacts::jobhost().parent().map(Path::to_owned);
     env::join_paths(ours.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
 }

@@ -21,7 +21,7 @@ mod worker;
 mod workplace;
 
 pub use artifacts::{guest, jobhost, plugin, repository};
-pub use console::{Console, Step, Wants, console_blocks, run_document};
+pub use console::{Console, Step, Surroundings, Wants, console_blocks, run_document, run_document_in};
 pub use finished::Finished;
 pub use invocation::Invocation;
 pub use proxy::{Fate, Proxy, Request, Rule, Upstream};

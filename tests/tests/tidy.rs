@@ -279,7 +279,9 @@ fn everything(folder: &Path) -> Vec<String> {
 }
 
 fn is_foreign(folder: &Path) -> bool {
-    folder.file_name().is_some_and(|name| ["target", ".git", "node_modules"].contains(&&*name.to_string_lossy()))
+    folder.file_name().is_some_and(|name| {
+        ["target", ".git", ".venv", ".zig-cache", "node_modules"].contains(&&*name.to_string_lossy())
+    })
 }
 
 fn rust_files(folders: &[&str]) -> Vec<PathBuf> {

@@ -34,6 +34,7 @@ mod cost;
 mod crashes;
 mod deciding;
 mod ending;
+mod examples;
 mod files;
 mod grants;
 mod handover;

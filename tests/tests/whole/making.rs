@@ -2,6 +2,7 @@
 //! test` installs them and says which it cannot have.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use jobhost_tests::{Invocation, Workplace, digits_as_zeros, repository, wait_unt
 use serde_json::{Value, json};
 
 /// The first build fetches and compiles what the language needs.
-const FIRST_BUILD: Duration = Duration::from_mins(10);
+pub(super) const FIRST_BUILD: Duration = Duration::from_mins(10);
 
 /// A test for each language, which does nothing where its tools cannot be had.
 macro_rules! in_every_language {
@@ -68,19 +69,30 @@ pub(super) fn unless_missing(language: &str, test: impl FnOnce(&str)) {
 
 /// `jobhost` in the place, with the tools that `cargo xtask test` installs.
 pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
-    let installed = repository().join("target/tools/venv/bin");
+    let command = place.jobhost(args).within(FIRST_BUILD);
+    variables().into_iter().fold(command, |command, (name, value)| command.env(name, value))
+}
+
+/// Where the installed tools are, and where tools keep what they fetch and compile.
+pub(super) fn variables() -> Vec<(&'static str, OsString)> {
+    let target = repository().join("target");
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([installed].into_iter().chain(env::split_paths(&path))).unwrap();
-    // Shared, so that what every plugin needs is compiled once; what is made lies in each project all the same.
-    let shared = repository().join("target/test-projects");
-    let command = place.jobhost(args).env("PATH", path).env("CARGO_BUILD_BUILD_DIR", shared);
-    // What the tools of other languages fetch, too.
-    let fetched = repository().join("target/tools/fetched");
-    let command = command.env("GOCACHE", fetched.join("go"));
-    let command = command.env("npm_config_cache", fetched.join("npm")).env("PIP_CACHE_DIR", fetched.join("pip"));
-    // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not worth it.
-    let command = command.env("ZIG_DEBUG_CMD", "1");
-    command.env("CARGO_TARGET_DIR", "target").within(FIRST_BUILD)
+    let tools = [target.join("tools/venv/bin"), target.join("tools/node/bin")];
+    let path = env::join_paths(tools.into_iter().chain(env::split_paths(&path))).unwrap();
+    let fetched = target.join("tools/fetched");
+    vec![
+        ("PATH", path),
+        // Shared, so that what every plugin needs is compiled once; what is made lies in each project all the same.
+        ("CARGO_BUILD_BUILD_DIR", target.join("test-projects").into()),
+        ("CARGO_TARGET_DIR", "target".into()),
+        // What the tools of other languages fetch, too.
+        ("GOCACHE", fetched.join("go").into()),
+        ("npm_config_cache", fetched.join("npm").into()),
+        ("PIP_CACHE_DIR", fetched.join("pip").into()),
+        // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not
+        // worth it.
+        ("ZIG_DEBUG_CMD", "1".into()),
+    ]
 }
 
 /// A new project; the place is the folder above it.
@@ -99,13 +111,19 @@ impl Deref for Made {
 }
 
 pub(super) fn made(language: &str, options: &[&str]) -> Made {
-    let turn = File::create(repository().join(format!("target/test-projects-{language}.lock"))).unwrap();
-    turn.lock().unwrap();
+    let turn = turn(language);
     // What it is made of is then newer than what others left.
     let place = Workplace::bare();
     let words = ["plugin", "new", "greet", "--lang", language];
     jobhost(&place, &[&words, options].concat()).run().success();
     Made { place, _turn: turn }
+}
+
+/// Projects of a language are built one after the other.
+pub(super) fn turn(language: &str) -> File {
+    let turn = File::create(repository().join(format!("target/test-projects-{language}.lock"))).unwrap();
+    turn.lock().unwrap();
+    turn
 }
 
 fn sample_of(place: &Workplace, name: &str) -> Value {

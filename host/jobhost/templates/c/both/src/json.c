@@ -97,6 +97,45 @@ bool json_member(text object, const char *name, text *value) {
     return false;
 }
 
+bool json_items(text array, text **items, size_t *count) {
+    const char *end = array.at + array.length;
+    const char *at = after_blanks(array.at, end);
+    if (at == end || *at != '[') {
+        return false;
+    }
+    *items = NULL;
+    *count = 0;
+    size_t room = 0;
+    at = after_blanks(at + 1, end);
+    if (at < end && *at == ']') {
+        return true;
+    }
+    while (at < end) {
+        const char *begin = at;
+        at = after_value(begin, end);
+        if (at == NULL || at == begin) {
+            return false;
+        }
+        if (*count == room) {
+            room = room * 2 + 8;
+            *items = realloc(*items, room * sizeof **items);
+            if (*items == NULL) {
+                abort();
+            }
+        }
+        (*items)[(*count)++] = (text){begin, (size_t)(at - begin)};
+        at = after_blanks(at, end);
+        if (at < end && *at == ']') {
+            return true;
+        }
+        if (at == end || *at != ',') {
+            return false;
+        }
+        at = after_blanks(at + 1, end);
+    }
+    return false;
+}
+
 // Four hexadecimal digits; -1 if they are not there.
 static int32_t hexadecimal(const char *at, const char *end) {
     int32_t number = 0;

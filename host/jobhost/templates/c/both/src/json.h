@@ -1,5 +1,5 @@
-// As much JSON as a handler needs: members of an object, strings and whole numbers, read and written. Take a library where
-// you need more.
+// As much JSON as a handler needs: members of an object, items of an array, strings and whole numbers, read and written. Take
+// a library where you need more.
 
 #ifndef JSON_H
 #define JSON_H
@@ -19,6 +19,8 @@ bool text_is(text one, const char *other);
 
 // The value of a member of a JSON object, as JSON; false if there is none. Of members with equal names the first.
 bool json_member(text object, const char *name, text *value);
+// The items of a JSON array, each as JSON; false if it is none.
+bool json_items(text array, text **items, size_t *count);
 // The text that a JSON string stands for; false if it is no string.
 bool json_string(text json, text *value);
 // A number without fraction; false if it is none or does not fit.

@@ -1,0 +1,40 @@
+"""What every plugin may do: log, show progress, ask for the time that is left."""
+
+import logging
+from datetime import timedelta
+
+from wit_world.imports import context as host
+
+
+def remaining() -> timedelta:
+    """Time left before the host interrupts this call.
+
+    While the host stops it shrinks to what is left of the grace period.
+    """
+    return timedelta(milliseconds=host.remaining())
+
+
+def progress(done: int, total: int | None, note: str = "") -> None:
+    """Shows how far the job is. `total` is None where it is not known."""
+    host.progress(done, total, note)
+
+
+class JobLog(logging.Handler):
+    """Writes records to the job's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        host.log(_level(record.levelno), self.format(record).encode(errors="replace").decode())
+
+
+def _level(number: int) -> host.Level:
+    if number >= logging.ERROR:
+        return host.Level.ERROR
+    if number >= logging.WARNING:
+        return host.Level.WARN
+    if number >= logging.INFO:
+        return host.Level.INFO
+    return host.Level.DEBUG if number >= logging.DEBUG else host.Level.TRACE
+
+
+# The host has levels of its own.
+logging.basicConfig(level=logging.NOTSET, format="%(message)s", handlers=[JobLog()])
