@@ -65,9 +65,8 @@ fn check_draft(draft: Draft) -> Result<PushDecision, HookError> {
 }
 
 #[jobhost_plugin::before_exec]
-fn before(job: &Job) -> Result<ExecDecision, HookError> {
-    let order: Order = job.payload.read()?;
-    Ok(match order.number % 2 {
+fn before(job: &Job<Order>) -> Result<ExecDecision, HookError> {
+    Ok(match job.payload.number % 2 {
         0 => ExecDecision::Proceed,
         _ => ExecDecision::Postpone(Duration::from_secs(1)),
     })

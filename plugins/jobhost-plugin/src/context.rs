@@ -17,7 +17,7 @@
 //!
 //! A line begins with the spans that it is in, such as `upload{file="a.png"}: `, and, if the event is not the plugin's own,
 //! with its target. Events at level info and above are sent. The variable `RUST_LOG` says otherwise, if the operator grants
-//! it, as a level or as targets with levels: `env = { RUST_LOG = "warn,my_plugin::upload=debug" }`. An event that is not sent
+//! it, as a level or as targets with levels: `env = { RUST_LOG = "warn,plugin::upload=debug" }`. An event that is not sent
 //! is neither formatted nor brought to the host: it costs a comparison.
 
 use std::time::Duration;

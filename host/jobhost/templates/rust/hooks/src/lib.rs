@@ -1,6 +1,6 @@
 //! Announces greetings and gives up on what will never work: hooks to change into your own.
 
-use jobhost_plugin::{AttemptReport, Draft, FailureCause, HookError, Job, Json, RetryDecision, info, queue, warn};
+use jobhost_plugin::{AttemptReport, Draft, FailureCause, HookError, Job, RetryDecision, info, queue, warn};
 use serde::{Deserialize, Serialize};
 
 /// The output of the jobs that are done.
@@ -9,13 +9,12 @@ struct Greeting {
     text: String,
 }
 
-/// Hears of every job that is done.
+/// Hears of every job that is done. With `Json` in place of `Greeting` it would take any output.
 #[jobhost_plugin::after_exec]
-fn announce(job: &Job, output: &Json, _report: &AttemptReport) -> Result<(), HookError> {
+fn announce(job: &Job, greeting: &Greeting, _report: &AttemptReport) -> Result<(), HookError> {
     info!("{} is done", job.name);
-    let greeting: Greeting = output.read()?;
     // Stored in the step that settles the job, or not at all.
-    queue::push(Draft::new("follow-up", "announce", &greeting)?)?;
+    queue::push(Draft::new("follow-up", "announce", greeting)?)?;
     Ok(())
 }
 
