@@ -24,6 +24,7 @@ cargo xtask demo [--store URL]  tell the story of a job, with the program itself
 cargo xtask chaos …             the chaos test, long: --minutes N, --seed S, --store sqlite|redis
 cargo xtask measure …           lateness, recovery, swaps and more: --only NAME, --json FILE
 cargo xtask test                run every test; installs what they need
+cargo xtask tools               install what the tests build plugins with in each language
 cargo xtask lint                formatting and clippy, warnings denied
 ";
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["chaos", ref options @ ..] => chaos::run(options),
         ["measure", ref options @ ..] => measure::run(options),
+        ["tools"] => toolchains::run(),
         ["lint"] => lint::run(),
         _ => {
             eprintln!("`cargo xtask {}` is no command.\n\n{USAGE}", arguments.join(" "));
