@@ -25,6 +25,7 @@ cargo xtask chaos …             the chaos test, long: --minutes N, --seed S, -
 cargo xtask measure …           lateness, recovery, swaps, memory and more: --only NAME, --json FILE
 cargo xtask bench …             the matrix of `jobhost bench`: --only GROUP, --table FILE, --json FILE and more
 cargo xtask test                run every test; installs what they need
+cargo xtask tools               install what the tests build plugins with in each language
 cargo xtask lint                formatting and clippy, warnings denied
 ";
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ["chaos", ref options @ ..] => chaos::run(options),
         ["bench", ref options @ ..] => measure::matrix(options),
         ["measure", ref options @ ..] => measure::run(options),
+        ["tools"] => toolchains::run(),
         ["lint"] => lint::run(),
         _ => {
             eprintln!("`cargo xtask {}` is no command.\n\n{USAGE}", arguments.join(" "));

