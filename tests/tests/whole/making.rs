@@ -333,11 +333,20 @@ fn a_grant_that_is_missing_is_told_with_the_line_to_add() {
 }
 
 #[test]
+fn a_project_in_go_below_somebodys_workspace_is_built_all_the_same() {
+    unless_missing("go", |language| {
+        let place = made(language, &[]);
+        place.write("go.work", "go 1.24\n");
+        jobhost(&place, &["plugin", "build", "greet"]).run().success();
+    });
+}
+
+#[test]
 fn a_change_of_a_source_is_built_and_tested_while_watched() {
     let place = made("rust", &[]);
     let out = File::create(place.path("out")).unwrap();
     let mut command = jobhost(&place, &["plugin", "test", "greet", "--watch"]).into_command();
-    let mut watching = command.stdout(out).spawn().unwrap();
+    let mut watching = command.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
     let printed = || String::from_utf8(place.read("out")).unwrap();
     let until = |part: &str| {
         wait_until(part, FIRST_BUILD, || if printed().contains(part) { Ok(()) } else { Err(printed()) });
@@ -347,6 +356,12 @@ fn a_change_of_a_source_is_built_and_tested_while_watched() {
     place.write("greet/src/lib.rs", source.replace("Hello, ", "Hi, "));
     until("2 as expected, 2 differ\n");
     assert!(printed().contains("came out \"Hi, Ada!\""), "{}", printed());
+    let config = place.read("greet/jobhost.toml");
+    place.write("greet/jobhost.toml", "store = ");
+    until("jobhost.toml:1:");
+    place.write("greet/jobhost.toml", config);
+    let again = || printed().matches("2 as expected, 2 differ\n").count();
+    wait_until("another round", FIRST_BUILD, || if again() == 2 { Ok(()) } else { Err(printed()) });
     assert!(watching.try_wait().unwrap().is_none(), "it goes on");
     watching.kill().unwrap();
     watching.wait().unwrap();

@@ -156,6 +156,10 @@ fn read(path: &Path) -> Result<Sample, Vec<Problem>> {
 
 fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("the job cannot be read: {error}");
+    // Anything else might be waited for without end.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("the job is not a regular file".to_owned());
+    }
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST {
@@ -190,6 +194,14 @@ mod tests {
         assert_eq!(sample.ttr, Some(Duration::from_secs(2)));
         assert_eq!(sample.grants.unwrap().queues, ["q"]);
         assert_eq!(sample.job.expect.outcome, Some(Ending::RetryAfter));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_told_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.job.json");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(read_text(&path).unwrap_err(), "the job is not a regular file");
     }
 
     #[test]

@@ -30,14 +30,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginTestArgs, output: Outp
     if !args.watch {
         return round(args, &request, output, &mut tools).await;
     }
+    let mut sources = Sources::of(&Project::open(&args.folder, &request)?);
     loop {
-        let mut sources = Sources::of(&Project::open(&args.folder, &request)?);
         match round(args, &request, output, &mut tools).await {
             Err(error) if error.is_closed_pipe() => return Err(error),
             Err(error) => complain(&error.to_string()),
             Ok(_) => {}
         }
         sources.changed().await;
+        // One that is saved half-written is told by the round, and looked at as it was until it is whole.
+        if let Ok(project) = Project::open(&args.folder, &request) {
+            sources = Sources::of(&project);
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) const GO: Language = Language {
         "env",
         "GOOS=wasip1",
         "GOARCH=wasm",
+        // A workspace in a folder above is not this project's.
+        "GOWORK=off",
         "{go}",
         "build",
         "-buildmode=c-shared",
