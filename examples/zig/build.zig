@@ -17,7 +17,8 @@ pub fn build(b: *std.Build) void {
             .target = target,
             .optimize = optimize,
             .link_libc = true,
-            .strip = true,
+            // A backtrace then names functions. `jobhost plugin build` leaves out the other debug data.
+            .strip = false,
             .imports = &.{.{ .name = "bindings", .module = bindings.createModule() }},
         }),
     });
