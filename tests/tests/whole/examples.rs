@@ -80,6 +80,9 @@ fn does_what_its_readme_shows(language: &str) {
     let mut variables = variables();
     // As `Workplace` has it, so that what was compiled is found by what follows.
     variables.push(("XDG_CACHE_HOME", repository().join("target/test-cache").into()));
+    // Not with the projects that are made: the core modules of all have one name, and Cargo takes the last one that was made
+    // for that of a project whose sources are older.
+    variables.push(("CARGO_BUILD_BUILD_DIR", repository().join("target/test-examples").into()));
     let surroundings = Surroundings { folder: &folder, variables: &variables, patience: FIRST_BUILD };
     let shown = run_document_in(&text_of(&folder.join("README.md")), &surroundings);
     forget_jobs(&folder);
