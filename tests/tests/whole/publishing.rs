@@ -273,8 +273,11 @@ fn callbacks_that_come_late_tell_when_they_were_due() {
         });
     }
     let received = pipeline.received();
-    let [newer, older] = &received["callbacks"].as_array().unwrap()[..] else { panic!("{received}") };
-    assert_eq!((&newer["code"], &older["code"]), (&json!("published"), &json!("http-410")));
+    // Which of them comes first depends on how long the second task takes on this machine.
+    let callbacks = received["callbacks"].as_array().unwrap();
+    let of = |code: &str| callbacks.iter().find(|callback| callback["code"] == code).unwrap();
+    let (newer, older) = (of("published"), of("http-410"));
+    assert_eq!(callbacks.len(), 2, "{received}");
     assert!(older["created_at"].as_str() < newer["created_at"].as_str(), "{received}");
 }
 
