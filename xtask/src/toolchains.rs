@@ -62,6 +62,11 @@ pub(crate) fn ensure() -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(without)
 }
 
+/// The languages that stay without, as [`WITHOUT`] has them.
+pub(crate) fn names(without: &[(&str, String)]) -> String {
+    without.iter().map(|(language, _)| *language).collect::<Vec<_>>().join(",")
+}
+
 /// Whether a machine runs this for everybody.
 fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")

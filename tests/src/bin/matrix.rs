@@ -5,14 +5,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use jobhost_tests::Workplace;
 use jobhost_tests::matrix::{Choice, Row};
 use jobhost_tests::measure::Conditions;
 use serde_json::json;
 
 const USAGE: &str =
     "usage: cargo xtask bench [--only sandboxes|stores|drains|backlogs]… [--store sqlite|sqlite-normal|redis]…
-       [--guest no-op|rust|NAME=FILE]… [--concurrency N]… [--threads 1|all]… [--backlog N]… [--jobs N] [--runs N]
-       [--table FILE] [--json FILE]";
+       [--guest no-op|rust|javascript|python|NAME=FILE]… [--concurrency N]… [--threads 1|all]… [--backlog N]…
+       [--jobs N] [--runs N] [--table FILE] [--json FILE]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,9 +26,9 @@ fn main() -> ExitCode {
     };
     let conditions = Conditions::now();
     println!("{conditions}\n{}", Row::heads());
-    let mut rows = Vec::new();
+    let (mut rows, guests) = (Vec::new(), Workplace::bare());
     for cell in choice.cells() {
-        for row in cell.run(choice.jobs, choice.runs) {
+        for row in cell.run(choice.jobs, choice.runs, &guests) {
             println!("{}", row.line());
             rows.push(row);
         }

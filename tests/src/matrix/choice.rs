@@ -1,9 +1,8 @@
 //! Which cells are measured, and how long: what the command line says.
 
-use std::path::{PathBuf, absolute};
+use std::path::PathBuf;
 
-use super::{Cell, Group, StoreKind};
-use crate::artifacts::guest;
+use super::{Cell, Group, Guest, StoreKind};
 
 /// The concurrency at which stores are measured that run no guests, and backlogs.
 const STORES_AT: u32 = 16;
@@ -34,25 +33,6 @@ pub struct Choice {
     pub json: Option<PathBuf>,
 }
 
-/// A component, and how it is called in the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guest {
-    /// One word.
-    pub name: String,
-    /// `None` for the one that is built into `jobhost bench`.
-    pub file: Option<PathBuf>,
-}
-
-impl Guest {
-    fn built_in() -> Self {
-        Self { name: "no-op".to_owned(), file: None }
-    }
-
-    fn rust() -> Self {
-        Self { name: "rust".to_owned(), file: Some(guest("echo")) }
-    }
-}
-
 /// How many threads run a worker's guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -77,7 +57,7 @@ impl Default for Choice {
         Self {
             groups: Group::ALL.to_vec(),
             stores: StoreKind::ALL.to_vec(),
-            guests: vec![Guest::built_in(), Guest::rust()],
+            guests: Guest::known(),
             concurrency: vec![1, 16, 128],
             threads: vec![Threads::One, Threads::All],
             backlogs: vec![10_000, 1_000_000, 10_000_000],
@@ -103,7 +83,7 @@ impl Choice {
             match option.as_str() {
                 "--only" => put(&mut choice.groups, first, named(&Group::ALL, Group::name, value)),
                 "--store" => put(&mut choice.stores, first, named(&StoreKind::ALL, StoreKind::name, value)),
-                "--guest" => put(&mut choice.guests, first, component(value)),
+                "--guest" => put(&mut choice.guests, first, Guest::named(value)),
                 "--concurrency" => put(&mut choice.concurrency, first, number(value, 1, 1024)),
                 "--threads" => {
                     put(&mut choice.threads, first, named(&[Threads::One, Threads::All], Threads::name, value))
@@ -188,18 +168,6 @@ fn file(given: &str, to: &mut Option<PathBuf>) -> Option<()> {
     to.is_some().then_some(())
 }
 
-/// `no-op`, `rust`, or `NAME=FILE`.
-fn component(given: &str) -> Option<Guest> {
-    match given.split_once('=') {
-        Some((name, file)) if !name.is_empty() => {
-            // The program runs in a folder of its own.
-            Some(Guest { name: name.to_owned(), file: Some(absolute(file).ok()?) })
-        }
-        Some(_) => None,
-        None => [Guest::built_in(), Guest::rust()].into_iter().find(|guest| guest.name == given),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +180,7 @@ mod tests {
     fn the_whole_matrix_has_each_store_guest_concurrency_and_threads() {
         let whole = choice("").unwrap();
         let of = |group| whole.cells().into_iter().filter(|cell| cell.group == group).count();
-        assert_eq!(Group::ALL.map(of), [2 * 3, 3, 3 * 2 * 3 * 2, 3 * 3]);
+        assert_eq!(Group::ALL.map(of), [4 * 3, 3, 3 * 4 * 3 * 2, 3 * 3]);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! measures nothing itself.
 
 mod choice;
+mod guests;
 mod table;
 
-pub use choice::{Choice, Guest, Threads};
+pub use choice::{Choice, Threads};
+pub use guests::Guest;
 pub use table::Row;
 
 use std::process::Stdio;
@@ -95,16 +97,20 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Runs it in a new folder, with a new server, and returns its figures. A program that fails panics with its words.
+    /// Runs it in a new folder, with a new server, and returns its figures; none if its guest cannot be built here. The
+    /// guests are made in `made`, once each. A program that fails panics with its words.
     #[track_caller]
-    pub fn run(&self, jobs: u32, runs: u32) -> Vec<Row> {
+    pub fn run(&self, jobs: u32, runs: u32, made: &Workplace) -> Vec<Row> {
+        if self.guest.is_left_out() {
+            return Vec::new();
+        }
         let place = if self.store == Some(StoreKind::Redis) { Workplace::redis() } else { Workplace::bare() };
-        let arguments = self.arguments(jobs, runs);
+        let arguments = self.arguments(self.guest.jobs(jobs), runs);
         let mut command = place.jobhost(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).into_command();
         if place.is_redis() {
             command.args(["--store", &place.store()]);
         }
-        if let Some(file) = &self.guest.file {
+        if let Some(file) = self.guest.file(made) {
             command.arg("--plugin").arg(file);
         }
         // What it says of its conditions and troubles is for whoever waits.

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jobhost_tests::{Surroundings, Workplace, repository, run_document_in};
+use jobhost_tests::{Surroundings, Workplace, repository, run_document_in, tool_variables};
 
-use super::making::{FIRST_BUILD, jobhost, turn, unless_missing, variables};
+use super::making::{FIRST_BUILD, jobhost, turn, unless_missing};
 
 const LANGUAGES: [&str; 7] = ["c", "go", "javascript", "python", "rust", "typescript", "zig"];
 /// What all of them share: the jobs and the configuration.
@@ -77,7 +77,7 @@ fn does_what_its_readme_shows(language: &str) {
     let _turn = turn(language);
     let folder = example(language);
     forget_jobs(&folder);
-    let mut variables = variables();
+    let mut variables = tool_variables();
     // As `Workplace` has it, so that what was compiled is found by what follows.
     variables.push(("XDG_CACHE_HOME", repository().join("target/test-cache").into()));
     // Not with the projects that are made: the core modules of all have one name, and Cargo takes the last one that was made

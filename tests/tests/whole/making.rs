@@ -2,13 +2,13 @@
 //! test` installs them and says which it cannot have.
 
 use std::env;
-use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobhost_tests::{Invocation, Workplace, digits_as_zeros, repository, wait_until};
+use jobhost_tests::{Invocation, Workplace, digits_as_zeros, repository, tool_variables, wait_until};
 use serde_json::{Value, json};
 
 /// The first build fetches and compiles what the language needs.
@@ -70,28 +70,34 @@ pub(super) fn unless_missing(language: &str, test: impl FnOnce(&str)) {
 /// `jobhost` in the place, with the tools that `cargo xtask test` installs.
 pub(super) fn jobhost(place: &Workplace, args: &[&str]) -> Invocation {
     let command = place.jobhost(args).within(FIRST_BUILD);
-    variables().into_iter().fold(command, |command, (name, value)| command.env(name, value))
+    tool_variables().into_iter().fold(command, |command, (name, value)| command.env(name, value))
 }
 
-/// Where the installed tools are, and where tools keep what they fetch and compile.
-pub(super) fn variables() -> Vec<(&'static str, OsString)> {
-    let target = repository().join("target");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([target.join("tools/venv/bin")].into_iter().chain(env::split_paths(&path))).unwrap();
-    let fetched = target.join("tools/fetched");
-    vec![
-        ("PATH", path),
-        // Shared, so that what every plugin needs is compiled once; what is made lies in each project all the same.
-        ("CARGO_BUILD_BUILD_DIR", target.join("test-projects").into()),
-        ("CARGO_TARGET_DIR", "target".into()),
-        // What the tools of other languages fetch, too.
-        ("GOCACHE", fetched.join("go").into()),
-        ("npm_config_cache", fetched.join("npm").into()),
-        ("PIP_CACHE_DIR", fetched.join("pip").into()),
-        // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not
-        // worth it.
-        ("ZIG_DEBUG_CMD", "1".into()),
-    ]
+/// A folder for `PATH` with nothing but what those who write this language have installed anyway, so that a build that asks
+/// for more fails.
+fn ordinary_tools(place: &Workplace, language: &str) -> PathBuf {
+    let names: &[&str] = match language {
+        // Cargo links macros for this machine.
+        "rust" => &["cargo", "rustc", "cc"],
+        "c" => &["clang", "make"],
+        // Zig may be a package of Python.
+        "zig" => &["python3"],
+        "javascript" | "typescript" => &["node", "npm"],
+        "go" => &["go"],
+        "python" => &["python3"],
+        other => panic!("which tools do people have for {other}?"),
+    };
+    let path = tool_variables().into_iter().find_map(|(name, value)| (name == "PATH").then_some(value)).unwrap();
+    let folder = place.make_folder("ordinary-tools");
+    for name in names.iter().chain(&["env", "mkdir", "rm", "sh"]) {
+        let file = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+        let file = file.unwrap_or_else(|| panic!("there is no `{name}`"));
+        let script = folder.join(name);
+        // No link: a Python finds its packages by the path that it was started with.
+        fs::write(&script, format!("#!/bin/sh\nexec '{}' \"$@\"\n", file.display())).unwrap();
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
 }
 
 /// A new project; the place is the folder above it.
@@ -137,8 +143,10 @@ pub(super) fn result<'d>(document: &'d Value, name: &str) -> &'d Value {
 }
 
 in_every_language! {
-    fn a_new_handler_builds_passes_its_samples_and_runs_jobs(language) {
+    fn a_new_handler_builds_with_ordinary_tools_passes_its_samples_and_runs_jobs(language) {
         let place = made(language, &[]);
+        let tools = ordinary_tools(&place, language);
+        let jobhost = |place: &Workplace, args: &[&str]| jobhost(place, args).env("PATH", &tools);
         let tested = jobhost(&place, &["plugin", "test", "greet", "--json"]).run().success().json();
         assert_eq!(tested["ok"], true, "{tested}");
         assert_eq!(tested["samples"].as_array().unwrap().len(), 4, "{tested}");
