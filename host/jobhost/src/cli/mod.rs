@@ -22,6 +22,7 @@ mod printing;
 mod push;
 mod remove;
 pub mod run;
+mod signals;
 mod status;
 mod table;
 mod workers;

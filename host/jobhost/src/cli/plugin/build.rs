@@ -11,7 +11,7 @@ use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
 use super::report::Report;
-use super::tools::Tools;
+use super::tools::{Timeout, Tools};
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
@@ -26,7 +26,7 @@ const LARGEST: u64 = 1 << 30;
 pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Output) -> Result<Exit, CliError> {
     let request = request_in(global, &args.folder);
     let project = Project::open(&args.folder, &request)?;
-    let took = build(&project, &mut None).await?;
+    let took = build(&project, &mut None, args.timeout).await?;
     let config = load(&Request { check_paths: false, ..request })?;
     let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
     let engine = engine(&config)?;
@@ -52,8 +52,13 @@ pub(super) fn request_in(global: &GlobalArgs, folder: &Path) -> Request {
 
 /// Makes the plugin's file, which is left alone where it would be the same; says how long it took. The tools are looked for
 /// where there are none yet.
-pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Result<Duration, CliError> {
+pub(super) async fn build(
+    project: &Project,
+    tools: &mut Option<Tools>,
+    timeout: Duration,
+) -> Result<Duration, CliError> {
     let began = Instant::now();
+    let timeout = Timeout::begins(timeout);
     let Project { folder, language, wasm, .. } = project;
     let tools = match tools {
         Some(tools) => tools,
@@ -63,11 +68,11 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
         bindings::bring_up_to_date(folder)?;
     }
     if let Some(packages) = &language.packages {
-        install(packages, tools, folder).await?;
+        install(packages, tools, folder, timeout).await?;
     }
     let mut said = String::new();
     for command in language.commands {
-        said = tools.run(command, folder, language.made == Made::ByCargo).await?;
+        said = tools.run(command, folder, language.made == Made::ByCargo, timeout).await?;
     }
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
@@ -82,7 +87,7 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
 }
 
 /// Installs a project's packages where that has not been done since they were declared.
-async fn install(packages: &Packages, tools: &Tools, folder: &Path) -> Result<(), CliError> {
+async fn install(packages: &Packages, tools: &Tools, folder: &Path, timeout: Timeout) -> Result<(), CliError> {
     let home = folder.join(packages.folder);
     let installed = home.join(".installed-by-jobhost");
     let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
@@ -92,7 +97,7 @@ async fn install(packages: &Packages, tools: &Tools, folder: &Path) -> Result<()
     }
     complain(&format!("installing packages into {} ({})", home.display(), packages.declared.join(", ")));
     for command in packages.commands {
-        tools.run(command, folder, false).await?;
+        tools.run(command, folder, false, timeout).await?;
     }
     fs::write(&installed, "")
         .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", installed.display())))

@@ -60,7 +60,7 @@ async fn round(
             "there is no job to test with; write one as sample{SUFFIX}: {{\"payload\": {{}}, \"expect\": {{\"outcome\": \"done\"}}}}"
         )));
     }
-    let took = build(&project, tools).await?;
+    let took = build(&project, tools, args.timeout).await?;
     let (config, configured) = configured(&project, request)?;
     let engine = engine(&config)?;
     let mut results = Vec::new();

@@ -9,14 +9,33 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
+use super::super::output::human_duration;
+use super::group::{self, Bounds, Ended};
 use crate::exit::CliError;
 use crate::project::Language;
 use crate::project::languages::{Answer, Candidate, Tool};
 
 /// How long a tool may think about whether it can do the work: some compile something to find out.
 const PROBE: Duration = Duration::from_mins(1);
+/// Bytes of a tool's answer that is read. Cargo's has some hundred for each crate.
+const ANSWER: u64 = 64 << 20;
+
+/// How long a build may take, all of its commands together.
+#[derive(Clone, Copy)]
+pub(super) struct Timeout {
+    whole: Duration,
+    until: Instant,
+}
+
+impl Timeout {
+    /// So long from now.
+    pub(super) fn begins(whole: Duration) -> Self {
+        let now = Instant::now();
+        Self { whole, until: now.checked_add(whole).unwrap_or(now) }
+    }
+}
 
 /// The tools of a language, by name, each as the beginning of a command.
 pub(super) struct Tools(Vec<(&'static str, &'static [&'static str])>);
@@ -56,33 +75,46 @@ async fn first_that_answers(tool: &Tool, folder: &Path) -> Option<&'static Candi
 async fn answers(candidate: &Candidate, folder: &Path) -> bool {
     let Some((program, first)) = candidate.command.split_first() else { return false };
     let mut command = Command::new(program);
-    command.args(first).args(candidate.probe).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let Ok(Ok(said)) = timeout(PROBE, command.output()).await else { return false };
-    said.status.success()
+    command.args(first).args(candidate.probe).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    let bounds = Bounds { until: Instant::now() + PROBE, answer: ANSWER };
+    let Ok((status, said)) = group::run(&mut command, bounds).await else { return false };
+    status.success()
         && match candidate.answer {
             Answer::Success => true,
-            Answer::Folder => Path::new(String::from_utf8_lossy(&said.stdout).trim()).is_dir(),
+            Answer::Folder => Path::new(String::from_utf8_lossy(&said).trim()).is_dir(),
         }
 }
 
 impl Tools {
     /// Runs a command of the language's table to its end; what it printed, if that is wanted.
-    pub(super) async fn run(&self, words: &[&str], folder: &Path, captured: bool) -> Result<String, CliError> {
+    pub(super) async fn run(
+        &self,
+        words: &[&str],
+        folder: &Path,
+        captured: bool,
+        timeout: Timeout,
+    ) -> Result<String, CliError> {
         let words = self.spelled_out(words)?;
         let line = words.join(" ");
         let failed = |why: String| CliError::NotSo(format!("`{line}` failed: {why}"));
         let (program, arguments) = words.split_first().ok_or_else(|| CliError::Bug("an empty command".to_owned()))?;
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
         // Stdout is for the answer of this program.
         let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|error| failed(error.to_string()))?;
-        command.stderr(Stdio::inherit()).stdout(if captured { Stdio::piped() } else { Stdio::from(stderr) });
-        let said = command.spawn().map_err(|error| failed(error.to_string()))?.wait_with_output().await;
-        let said = said.map_err(|error| failed(error.to_string()))?;
-        if !said.status.success() {
-            return Err(failed(said.status.to_string()));
+        let stdout = if captured { Stdio::piped() } else { Stdio::from(stderr) };
+        command.args(arguments).current_dir(folder).stderr(Stdio::inherit()).stdout(stdout);
+        let ended = group::run(&mut command, Bounds { until: timeout.until, answer: ANSWER }).await;
+        let (status, said) = ended.map_err(|ended| match ended {
+            Ended::Late => failed(format!(
+                "the build has taken more than {} and was ended; `--timeout` lets it take longer",
+                human_duration(timeout.whole)
+            )),
+            other => failed(other.to_string()),
+        })?;
+        if !status.success() {
+            return Err(failed(status.to_string()));
         }
-        Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Puts the tools in place of their names.
