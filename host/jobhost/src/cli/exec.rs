@@ -12,13 +12,13 @@ use jobhost_runtime::{Buckets, Call, CallHost, Finished, Interrupt, Outcome};
 use serde_json::{Value, json};
 
 use super::args::{ExecArgs, GlobalArgs};
-use super::output::{Output, Paint, complain, harmless, human_bytes, human_duration};
+use super::output::{Output, Paint, compiling, complain, harmless, human_bytes, human_duration};
 use super::{load_to_run, payload};
 use crate::calls::log_of_guest;
 use crate::cause;
 use crate::config::Config;
 use crate::exit::{CliError, Exit};
-use crate::host::{HostError, engine};
+use crate::host::{HostError, engine_that_tells};
 use crate::registry::{Registry, Wanted};
 
 /// Runs the job; not so if it fails.
@@ -26,7 +26,7 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
     let output = Output::new(global);
     let config = load_to_run(global, &args.plugins, args.concurrency)?;
     let (name, body) = job_of(&args)?;
-    let engine = engine(&config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let registry = Registry::load(&config, Some(&engine), Wanted::All).await.map_err(HostError::from)?;
     let Some(plugin) = registry.handler(&name) else {
         return Err(CliError::NotSo(format!(

@@ -73,7 +73,7 @@ fn start(cli: Cli) -> Result<Exit, CliError> {
     if let Command::CompileComponent { arguments } = &cli.command {
         compile::run(arguments);
     }
-    let _logging = logs::start(&cli.global)?;
+    let _logging = logs::start(&cli.global, &cli.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::args::{GlobalArgs, PluginBuildArgs};
-use super::super::output::{Output, complain};
+use super::super::output::{Output, compiling, complain};
 use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
@@ -15,7 +15,7 @@ use super::tools::{Timeout, Tools};
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
-use crate::host::engine;
+use crate::host::engine_that_tells;
 use crate::project::languages::{Made, Packages, Supplies};
 use crate::project::{Project, encode, is_component};
 use crate::registry::settings_of;
@@ -29,7 +29,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Out
     let took = build(&project, &mut None, args.timeout).await?;
     let config = load(&Request { check_paths: false, ..request })?;
     let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
-    let engine = engine(&config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let (name, path) = (project.name.clone(), project.wasm.clone());
     let settings = configured.as_ref().map(settings_of).unwrap_or_default();
     let examined = tokio::task::spawn_blocking(move || Report::of(&engine, &name, &path, settings)).await;

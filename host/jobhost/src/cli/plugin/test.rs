@@ -10,7 +10,7 @@ use jobhost_runtime::{Engine, Plugin};
 use serde_json::{Value, json};
 
 use super::super::args::{GlobalArgs, PluginTestArgs};
-use super::super::output::{Output, Paint, complain, harmless, harmless_line, human_duration};
+use super::super::output::{Output, Paint, compiling, complain, harmless, harmless_line, human_duration};
 use super::build::{build, request_in};
 use super::difference::{Difference, differences, told};
 use super::observe::{self, Run, Setting};
@@ -19,7 +19,7 @@ use super::sources::Sources;
 use super::tools::Tools;
 use crate::config::{Config, Jobs, PluginConfig, Request, load};
 use crate::exit::{CliError, Exit};
-use crate::host::engine;
+use crate::host::engine_that_tells;
 use crate::project::Project;
 use crate::project::sample::{Ending, Observed, SUFFIX, Sample, read_all};
 use crate::registry::settings_of;
@@ -62,7 +62,7 @@ async fn round(
     }
     let took = build(&project, tools, args.timeout).await?;
     let (config, configured) = configured(&project, request)?;
-    let engine = engine(&config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let mut results = Vec::new();
     // The file is read once. What has the grants of the configuration is used again: every call has an instance of its own
     // all the same.
