@@ -180,7 +180,12 @@ const C: Language = Language {
             name: "make",
             what: "make",
             candidates: &[Candidate { command: &["make"], probe: &["--version"], answer: Answer::Success }],
-            install: &[("on Debian", "sudo apt-get install make")],
+            install: &[
+                ("on Debian", "sudo apt-get install make"),
+                ("on Fedora", "sudo dnf install make"),
+                ("on Alpine", "doas apk add make"),
+                ("on macOS", "xcode-select --install"),
+            ],
         },
         Tool {
             name: "cc",
@@ -204,6 +209,10 @@ const C: Language = Language {
                     "on Debian",
                     "sudo apt-get install --no-install-recommends clang lld wasi-libc libclang-rt-dev-wasm32",
                 ),
+                // Their clang finds no library for wasm32-wasi by itself, or there is none for its run time.
+                ("on Fedora", "sudo dnf install zig"),
+                ("on Alpine", "doas apk add zig"),
+                ("on macOS", "brew install zig"),
                 ("with Python", "pip install ziglang"),
             ],
         },
