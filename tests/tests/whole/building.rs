@@ -2,13 +2,14 @@
 //! a build may do.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 use std::time::Duration;
 
-use jobhost_tests::{Invocation, Workplace, wait_until};
+use jobhost_tests::{Invocation, Workplace, guest, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -99,4 +100,70 @@ fn a_tool_whose_answer_has_no_end_is_ended() {
     let built = jobhost(&place, &["plugin", "build", "greet"]).run().exits_with(1);
     built.complains_clearly(&["` failed: it printed more than 64 MiB"]);
     wait_until_gone(&place, "ready");
+}
+
+/// What Cargo says when it has made the plugin.
+fn makes_echo() -> String {
+    let message = json!({ "reason": "compiler-artifact", "filenames": [guest("echo")] });
+    format!("echo '{message}'")
+}
+
+/// Its only sample is this.
+fn project_with_sample(script: &str, sample: &str) -> Workplace {
+    let place = project(script);
+    for name in ["greets", "no-name", "not-ready", "unicode"] {
+        fs::remove_file(place.path(&format!("greet/{name}.job.json"))).unwrap();
+    }
+    place.write("greet/echoes.job.json", sample);
+    place
+}
+
+const SAMPLE: &str = r#"{"payload": {"a": 1}, "expect": {"output": {"a": 2}}}"#;
+
+#[test]
+fn an_update_goes_through_a_link_and_keeps_the_permissions() {
+    let place = project_with_sample(&makes_echo(), SAMPLE);
+    fs::rename(place.path("greet/echoes.job.json"), place.path("kept.json")).unwrap();
+    fs::set_permissions(place.path("kept.json"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("../kept.json", place.path("greet/echoes.job.json")).unwrap();
+    jobhost(&place, &["plugin", "test", "greet", "--update"]).run().success().prints("1 updated");
+    let kept: Value = serde_json::from_slice(&place.read("kept.json")).unwrap();
+    assert_eq!(kept["expect"]["output"]["a"], 1, "{kept}");
+    assert!(place.path("greet/echoes.job.json").is_symlink());
+    assert_eq!(fs::metadata(place.path("kept.json")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(place.names(), ["greet", "kept.json", "tools"]);
+}
+
+#[test]
+fn an_update_does_not_take_away_what_somebody_wrote_meanwhile() {
+    let meanwhile = SAMPLE.replace('1', "3");
+    let script = format!("echo '{meanwhile}' > echoes.job.json\n{}", makes_echo());
+    let place = project_with_sample(&script, SAMPLE);
+    let updated = jobhost(&place, &["plugin", "test", "greet", "--update"]).run().exits_with(1);
+    updated.complains_clearly(&["echoes.job.json cannot be updated: somebody else has changed it meanwhile"]);
+    assert_eq!(String::from_utf8(place.read("greet/echoes.job.json")).unwrap().trim(), meanwhile);
+}
+
+#[test]
+fn a_lock_or_what_a_link_names_is_built_and_tested_when_it_changes_and_what_the_build_wrote_is_not() {
+    // As Cargo does, it writes a lock where there is none.
+    let script = format!("[ -e Cargo.lock ] || echo 1 > Cargo.lock\n{}", makes_echo());
+    let place = project_with_sample(&script, SAMPLE);
+    place.write("far.rs", "");
+    symlink("../../far.rs", place.path("greet/src/far.rs")).unwrap();
+    let out = fs::File::create(place.path("out")).unwrap();
+    let mut watching =
+        jobhost(&place, &["plugin", "test", "greet", "--watch"]).into_command().stdout(out).spawn().unwrap();
+    let rounds = || String::from_utf8(place.read("out")).unwrap().matches(" differ\n").count();
+    let until = |count: usize| {
+        wait_until("a round", PATIENCE, || if rounds() == count { Ok(()) } else { Err(rounds()) });
+    };
+    until(1);
+    place.write("greet/Cargo.lock", "2");
+    until(2);
+    place.write("far.rs", "// changed");
+    until(3);
+    kill(Pid::from_raw(i32::try_from(watching.id()).unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(watching.wait().unwrap().code(), Some(130));
+    assert_eq!(rounds(), 3);
 }

@@ -34,6 +34,8 @@ pub struct Language {
     pub made: Made,
     /// Folders and files that builds make, by name: no sources, and no reason to build again.
     pub derived: &'static [&'static str],
+    /// Files that tools write and people keep, by name: a reason to build again if somebody else has changed them.
+    pub locks: &'static [&'static str],
 }
 
 /// What a new project gets besides its template.
@@ -165,7 +167,8 @@ const RUST: Language = Language {
         "json-render-diagnostics",
     ]],
     made: Made::ByCargo,
-    derived: &["target", "Cargo.lock"],
+    derived: &["target"],
+    locks: &["Cargo.lock"],
 };
 
 const C: Language = Language {
@@ -221,6 +224,7 @@ const C: Language = Language {
     commands: &[&["{make}", "--no-print-directory", "CC={cc}"]],
     made: Made::Core("build/plugin.wasm"),
     derived: &["bindings", "build"],
+    locks: &[],
 };
 
 const ZIG: Language = Language {
@@ -243,6 +247,7 @@ const ZIG: Language = Language {
     commands: &[&["{zig}", "build"]],
     made: Made::Core("zig-out/bin/plugin.wasm"),
     derived: &[".zig-cache", "bindings", "zig-out"],
+    locks: &[],
 };
 
 /// The language of this name.

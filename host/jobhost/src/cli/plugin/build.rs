@@ -1,7 +1,6 @@
 //! `jobhost plugin build`: from a project's sources to its plugin, and what that plugin is.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use super::super::output::{Output, compiling, complain};
 use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
+use super::replace::replace;
 use super::report::Report;
 use super::tools::{Timeout, Tools};
 use super::{bindings, tools};
@@ -82,7 +82,9 @@ pub(super) async fn build(
             if is_component(&module) { module } else { encode(&module, folder).map_err(CliError::NotSo)? }
         }
     };
-    replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+    if !fs::read(wasm).is_ok_and(|found| found == bytes) {
+        replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+    }
     Ok(began.elapsed())
 }
 
@@ -110,14 +112,4 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
         return Err(wrong(format!("it has {size} bytes, at most {LARGEST} are read")));
     }
     fs::read(path).map_err(|error| wrong(error.to_string()))
-}
-
-/// In one step, as a worker that watches the file may read it at any time.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if fs::read(path).is_ok_and(|found| found == bytes) {
-        return Ok(());
-    }
-    let beside = path.with_extension(format!("wasm.{}", std::process::id()));
-    let written = fs::File::create(&beside).and_then(|mut file| file.write_all(bytes));
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| drop(fs::remove_file(&beside)))
 }

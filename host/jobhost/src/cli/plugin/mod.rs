@@ -12,6 +12,7 @@ mod list;
 mod new;
 mod observe;
 mod reach;
+mod replace;
 mod report;
 mod sources;
 mod sums;

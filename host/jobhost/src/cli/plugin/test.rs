@@ -15,6 +15,7 @@ use super::build::{build, request_in};
 use super::difference::{Difference, differences, told};
 use super::observe::{self, Run, Setting};
 use super::reach;
+use super::replace::replace;
 use super::sources::Sources;
 use super::tools::Tools;
 use crate::config::{Config, Jobs, PluginConfig, Request, load};
@@ -31,12 +32,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginTestArgs, output: Outp
         return round(args, &request, output, &mut tools).await;
     }
     let mut sources = Sources::of(&Project::open(&args.folder, &request)?);
+    let mut warned = false;
     loop {
+        if let Some(warning) = sources.warning().filter(|_| !warned) {
+            complain(&warning);
+            warned = true;
+        }
         match round(args, &request, output, &mut tools).await {
             Err(error) if error.is_closed_pipe() => return Err(error),
             Err(error) => complain(&error.to_string()),
             Ok(_) => {}
         }
+        sources.built();
         sources.changed().await;
         // One that is saved half-written is told by the round, and looked at as it was until it is whole.
         if let Ok(project) = Project::open(&args.folder, &request) {
@@ -195,7 +202,11 @@ impl SampleResult {
         document["expect"] = came.into_iter().filter(|(key, value)| kept(key, value)).collect();
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| wrong(error.to_string()))?;
         text.push('\n');
-        fs::write(path, text).map_err(|error| wrong(error.to_string()))?;
+        // Building and running took a while.
+        if fs::read(path).map_err(|error| wrong(error.to_string()))? != self.sample.text.as_bytes() {
+            return Err(wrong("somebody else has changed it meanwhile; test again".to_owned()));
+        }
+        replace(path, text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
         self.updated = true;
         Ok(())
     }

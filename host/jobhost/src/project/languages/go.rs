@@ -38,4 +38,5 @@ pub(super) const GO: Language = Language {
     ]],
     made: Made::Core("build/plugin.wasm"),
     derived: &["build"],
+    locks: &[],
 };

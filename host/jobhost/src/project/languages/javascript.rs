@@ -41,7 +41,8 @@ pub(super) const JAVASCRIPT: Language = Language {
     packages: Some(PACKAGES),
     commands: &[&["{npm}", "run", "--silent", "build"]],
     made: Made::Component("build/plugin.wasm"),
-    derived: &["node_modules", "package-lock.json", "build"],
+    derived: &["node_modules", "build"],
+    locks: &["package-lock.json"],
 };
 
 pub(super) const TYPESCRIPT: Language = Language {

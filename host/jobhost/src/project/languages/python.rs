@@ -69,4 +69,5 @@ pub(super) const PYTHON: Language = Language {
     ],
     made: Made::Component("build/plugin.wasm"),
     derived: &[".venv", "build", "__pycache__"],
+    locks: &[],
 };
