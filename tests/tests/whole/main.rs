@@ -50,6 +50,7 @@ mod plugins;
 mod publishing;
 mod reaching;
 mod readme;
+mod rebuilding;
 mod replies;
 mod requests;
 mod resuming;

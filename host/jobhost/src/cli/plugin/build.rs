@@ -9,14 +9,16 @@ use super::super::output::{Output, compiling, complain};
 use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
+use super::install::install;
 use super::replace::replace;
 use super::report::Report;
 use super::tools::{Timeout, Tools};
+use super::unchanged::Unchanged;
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine_that_tells;
-use crate::project::languages::{Made, Packages, Supplies};
+use crate::project::languages::{Made, Supplies};
 use crate::project::{Project, encode, is_component};
 use crate::registry::settings_of;
 
@@ -68,11 +70,16 @@ pub(super) async fn build(
         bindings::bring_up_to_date(folder)?;
     }
     if let Some(packages) = &language.packages {
-        install(packages, tools, folder, timeout).await?;
+        install(project, packages, tools, timeout).await?;
     }
+    let unchanged = Unchanged::of(project, tools);
     let mut said = String::new();
-    for command in language.commands {
-        said = tools.run(command, folder, language.made == Made::ByCargo, timeout).await?;
+    if !unchanged.as_ref().is_some_and(Unchanged::holds) {
+        complain(&format!("building {} ({})", project.name, language.title));
+        for command in language.commands {
+            said = tools.run(command, folder, language.made == Made::ByCargo, timeout).await?;
+        }
+        unchanged.iter().for_each(Unchanged::keep);
     }
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
@@ -83,26 +90,10 @@ pub(super) async fn build(
         }
     };
     if !fs::read(wasm).is_ok_and(|found| found == bytes) {
-        replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+        replace(wasm, &bytes)
+            .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     }
     Ok(began.elapsed())
-}
-
-/// Installs a project's packages where that has not been done since they were declared.
-async fn install(packages: &Packages, tools: &Tools, folder: &Path, timeout: Timeout) -> Result<(), CliError> {
-    let home = folder.join(packages.folder);
-    let installed = home.join(".installed-by-jobhost");
-    let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
-    let since = changed(&installed);
-    if since.is_some() && packages.declared.iter().all(|file| changed(&folder.join(file)) <= since) {
-        return Ok(());
-    }
-    complain(&format!("installing packages into {} ({})", home.display(), packages.declared.join(", ")));
-    for command in packages.commands {
-        tools.run(command, folder, false, timeout).await?;
-    }
-    fs::write(&installed, "")
-        .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", installed.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

@@ -6,8 +6,10 @@ mod bindings;
 mod build;
 mod check;
 mod difference;
+mod fingerprint;
 mod group;
 mod inspect;
+mod install;
 mod list;
 mod new;
 mod observe;
@@ -18,6 +20,7 @@ mod sources;
 mod sums;
 mod test;
 mod tools;
+mod unchanged;
 
 use super::args::{GlobalArgs, PluginCommand};
 use super::output::Output;

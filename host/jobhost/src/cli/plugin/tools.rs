@@ -37,15 +37,23 @@ impl Timeout {
     }
 }
 
-/// The tools of a language, by name, each as the beginning of a command.
-pub(super) struct Tools(Vec<(&'static str, &'static [&'static str])>);
+/// The tools of a language.
+pub(super) struct Tools(Vec<Found>);
+
+struct Found {
+    name: &'static str,
+    /// The beginning of a command.
+    command: &'static [&'static str],
+    /// What it answered.
+    said: Vec<u8>,
+}
 
 /// Finds all of them, or says which are missing and how to install them.
 pub(super) async fn find(language: &Language, folder: &Path) -> Result<Tools, CliError> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for tool in language.tools {
         match first_that_answers(tool, folder).await {
-            Some(candidate) => found.push((tool.name, candidate.command)),
+            Some((candidate, said)) => found.push(Found { name: tool.name, command: candidate.command, said }),
             None => missing.push(advice(tool)),
         }
     }
@@ -63,29 +71,36 @@ fn advice(tool: &Tool) -> String {
     text
 }
 
-async fn first_that_answers(tool: &Tool, folder: &Path) -> Option<&'static Candidate> {
+async fn first_that_answers(tool: &Tool, folder: &Path) -> Option<(&'static Candidate, Vec<u8>)> {
     for candidate in tool.candidates {
-        if answers(candidate, folder).await {
-            return Some(candidate);
+        if let Some(said) = answer(candidate, folder).await {
+            return Some((candidate, said));
         }
     }
     None
 }
 
-async fn answers(candidate: &Candidate, folder: &Path) -> bool {
-    let Some((program, first)) = candidate.command.split_first() else { return false };
+/// What it says if it can do the work.
+async fn answer(candidate: &Candidate, folder: &Path) -> Option<Vec<u8>> {
+    let (program, first) = candidate.command.split_first()?;
     let mut command = Command::new(program);
     command.args(first).args(candidate.probe).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
     let bounds = Bounds { until: Instant::now() + PROBE, answer: ANSWER };
-    let Ok((status, said)) = group::run(&mut command, bounds).await else { return false };
-    status.success()
+    let (status, said) = group::run(&mut command, bounds).await.ok()?;
+    let can = status.success()
         && match candidate.answer {
             Answer::Success => true,
             Answer::Folder => Path::new(String::from_utf8_lossy(&said).trim()).is_dir(),
-        }
+        };
+    can.then_some(said)
 }
 
 impl Tools {
+    /// What the tools said of themselves.
+    pub(super) fn said(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|found| found.said.as_slice())
+    }
+
     /// Runs a command of the language's table to its end; what it printed, if that is wanted.
     pub(super) async fn run(
         &self,
@@ -122,12 +137,14 @@ impl Tools {
         let mut line = Vec::new();
         for word in words {
             // Of a word such as `CC={cc}` the tool is a part, with blanks between its own words.
-            let named = self.0.iter().find(|(name, _)| word.contains(&format!("{{{name}}}")));
+            let named = self.0.iter().find(|found| word.contains(&format!("{{{}}}", found.name)));
             match named {
-                Some((name, command)) if *word == format!("{{{name}}}") => {
+                Some(Found { name, command, .. }) if *word == format!("{{{name}}}") => {
                     line.extend(command.iter().map(|word| (*word).to_owned()));
                 }
-                Some((name, command)) => line.push(word.replace(&format!("{{{name}}}"), &command.join(" "))),
+                Some(Found { name, command, .. }) => {
+                    line.push(word.replace(&format!("{{{name}}}"), &command.join(" ")));
+                }
                 None if word.contains('{') => return Err(CliError::Bug(format!("the command names no tool: {word}"))),
                 None => line.push((*word).to_owned()),
             }
@@ -163,7 +180,8 @@ mod tests {
 
     #[test]
     fn a_tool_of_several_words_takes_the_place_of_its_name_within_a_word_or_as_words() {
-        let tools = Tools(vec![("zig", &["python3", "-m", "ziglang"]), ("make", &["make"])]);
+        let found = |name, command| Found { name, command, said: Vec::new() };
+        let tools = Tools(vec![found("zig", &["python3", "-m", "ziglang"]), found("make", &["make"])]);
         assert_eq!(tools.spelled_out(&["{zig}", "build"]).unwrap(), ["python3", "-m", "ziglang", "build"]);
         assert_eq!(tools.spelled_out(&["{make}", "CC={zig} cc"]).unwrap(), ["make", "CC=python3 -m ziglang cc"]);
         assert!(tools.spelled_out(&["{npm}"]).is_err());
