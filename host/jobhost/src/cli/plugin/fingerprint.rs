@@ -1,6 +1,7 @@
 //! Tells whether what a build made still is what it would make: by a digest of all that it was made of, kept beside it. What
 //! cannot be told is made again.
 
+use std::fmt::Write;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -107,7 +108,10 @@ impl Fingerprint {
 
     /// As text.
     pub(super) fn text(self) -> String {
-        self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

@@ -117,7 +117,7 @@ impl Sources {
             for path in self.sources_in(&folder) {
                 let Ok(found) = fs::metadata(&path) else { continue };
                 let mut is_new_folder = || path.canonicalize().is_ok_and(|real| entered.insert(real));
-                if !found.is_file() && !(found.is_dir() && is_new_folder()) {
+                if !(found.is_file() || found.is_dir() && is_new_folder()) {
                     continue;
                 }
                 if now.len() == MOST {
