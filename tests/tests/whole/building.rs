@@ -86,8 +86,8 @@ fn a_watch_that_waits_for_a_change_ends_with_a_signal() {
 #[test]
 fn a_build_that_takes_too_long_is_ended_and_the_limit_is_told() {
     let place = project(AMID);
-    let built = jobhost(&place, &["plugin", "build", "greet", "--timeout", "1s"]).run().exits_with(1);
-    built.complains_clearly(&["` failed: the build has taken more than 1.0 s and was ended", "--timeout"]);
+    let built = jobhost(&place, &["plugin", "build", "greet", "--timeout", "5s"]).run().exits_with(1);
+    built.complains_clearly(&["` failed: the build has taken more than 5.0 s and was ended", "--timeout"]);
     for process in ["child", "ready"] {
         wait_until_gone(&place, process);
     }
@@ -102,9 +102,13 @@ fn a_tool_whose_answer_has_no_end_is_ended() {
     wait_until_gone(&place, "ready");
 }
 
-/// What Cargo says when it has made the plugin.
 fn makes_echo() -> String {
-    let message = json!({ "reason": "compiler-artifact", "filenames": [guest("echo")] });
+    makes("echo")
+}
+
+/// What Cargo says when it has made the plugin.
+fn makes(behaviour: &str) -> String {
+    let message = json!({ "reason": "compiler-artifact", "filenames": [guest(behaviour)] });
     format!("echo '{message}'")
 }
 
@@ -145,11 +149,15 @@ fn an_update_does_not_take_away_what_somebody_wrote_meanwhile() {
 }
 
 #[test]
-fn a_lock_or_what_a_link_names_is_built_and_tested_when_it_changes_and_what_the_build_wrote_is_not() {
+fn a_change_of_a_lock_or_behind_a_link_is_built_and_tested_while_watched() {
     // As Cargo does, it writes a lock where there is none.
-    let script = format!("[ -e Cargo.lock ] || echo 1 > Cargo.lock\n{}", makes_echo());
+    let script = format!(
+        "[ -e Cargo.lock ] || echo 1 > Cargo.lock\necho $(cat Cargo.lock ../far.rs) >> ../builds\n{}",
+        makes_echo()
+    );
     let place = project_with_sample(&script, SAMPLE);
-    place.write("far.rs", "");
+    let write_whole = |file: &str, text: &str| fs::rename(place.write("new", text), place.path(file)).unwrap();
+    write_whole("far.rs", "a");
     symlink("../../far.rs", place.path("greet/src/far.rs")).unwrap();
     let out = fs::File::create(place.path("out")).unwrap();
     let mut watching =
@@ -159,11 +167,23 @@ fn a_lock_or_what_a_link_names_is_built_and_tested_when_it_changes_and_what_the_
         wait_until("a round", PATIENCE, || if rounds() == count { Ok(()) } else { Err(rounds()) });
     };
     until(1);
-    place.write("greet/Cargo.lock", "2");
+    write_whole("greet/Cargo.lock", "2\n");
     until(2);
-    place.write("far.rs", "// changed");
+    write_whole("far.rs", "b");
     until(3);
     kill(Pid::from_raw(i32::try_from(watching.id()).unwrap()), Signal::SIGINT).unwrap();
     assert_eq!(watching.wait().unwrap().code(), Some(130));
-    assert_eq!(rounds(), 3);
+    assert_eq!(String::from_utf8(place.read("builds")).unwrap(), "1 a\n2 a\n2 b\n");
+}
+
+#[test]
+fn a_signal_ends_a_test_whose_job_never_does() {
+    let place = project_with_sample(&makes("loop-forever"), r#"{"ttr": "1h"}"#);
+    let mut testing = jobhost(&place, &["plugin", "test", "greet"]).into_command().spawn().unwrap();
+    // It runs, or will in a moment: there is nothing to see of a job that only computes.
+    wait_until("the plugin", PATIENCE, || {
+        fs::metadata(place.path("greet/greet.wasm")).map_err(|error| error.to_string())
+    });
+    kill(Pid::from_raw(i32::try_from(testing.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(testing.wait().unwrap().code(), Some(143));
 }
