@@ -25,9 +25,9 @@ pub enum Exit {
     Unavailable = 69,
     /// A bug in jobhost.
     Bug = 70,
-    /// A second SIGINT; of `bench` the first.
+    /// A second SIGINT; of `bench`, `plugin build` and `plugin test` the first.
     Interrupted = 130,
-    /// A second SIGTERM; of `bench` the first.
+    /// A second SIGTERM; of `bench`, `plugin build` and `plugin test` the first.
     Terminated = 143,
 }
 

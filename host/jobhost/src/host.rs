@@ -132,11 +132,21 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 
 /// An engine with a slot for each job that may run, and as many for hooks.
 pub fn engine(config: &Config) -> Result<Engine, HostError> {
-    engine_on(config, None)
+    engine_with(config, EngineSettings::default())
 }
 
 /// The same with so many threads for guests, or one for each processor.
 pub fn engine_on(config: &Config, threads: Option<u32>) -> Result<Engine, HostError> {
+    engine_with(config, EngineSettings { threads, ..EngineSettings::default() })
+}
+
+/// The same for somebody who waits: `compiling` is told of each plugin before it is compiled, by its name and the bytes of
+/// its component.
+pub fn engine_that_tells(config: &Config, compiling: fn(&str, u64)) -> Result<Engine, HostError> {
+    engine_with(config, EngineSettings { compiling: Some(compiling), ..EngineSettings::default() })
+}
+
+fn engine_with(config: &Config, others: EngineSettings) -> Result<Engine, HostError> {
     let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
     let settings = EngineSettings {
         calls: config.concurrency,
@@ -144,8 +154,7 @@ pub fn engine_on(config: &Config, threads: Option<u32>) -> Result<Engine, HostEr
         memory,
         cache: cache(config)?,
         compiler: Some(compiler(config.compile)),
-        threads,
-        ..EngineSettings::default()
+        ..others
     };
     let engine = Engine::new(&settings)?;
     if let Allocation::OnDemand { why } = engine.allocation() {

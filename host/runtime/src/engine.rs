@@ -58,6 +58,8 @@ pub struct EngineSettings {
     pub resolver: Arc<dyn Resolve>,
     /// Threads on which guests run, at least 1; without it one for each processor.
     pub threads: Option<u32>,
+    /// Is told of a plugin before it is compiled: its name, and how many bytes its component has.
+    pub compiling: Option<fn(&str, u64)>,
 }
 
 impl Default for EngineSettings {
@@ -71,6 +73,7 @@ impl Default for EngineSettings {
             compiler: None,
             resolver: Arc::new(SystemResolver),
             threads: None,
+            compiling: None,
         }
     }
 }

@@ -188,6 +188,9 @@ fn compile(engine: &Engine, name: &str, build: Build, source: &Source) -> Result
             }
         }
     }
+    if let Some(tell) = engine.settings().compiling {
+        tell(name, source.size());
+    }
     let began = Instant::now();
     let compiled = match &engine.settings().compiler {
         Some(compiler) => {

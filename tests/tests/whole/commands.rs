@@ -1,6 +1,7 @@
 //! The commands that look and change: what they print as text and as JSON,
 //! how they take ids and payloads, and that looking leaves no trace.
 
+use std::fs;
 use std::process::Stdio;
 
 use jobhost_tests::{Workplace, guest, matches};
@@ -307,4 +308,25 @@ fn exec_runs_one_job_without_a_store() {
     let endless = guest("loop-forever").display().to_string();
     place.jobhost(&["exec", "--plugin", &endless, "--ttr", "1s", "{}"]).run().exits_with(1).complains("timed out");
     assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn exec_takes_the_file_of_a_configured_plugin_for_that_plugin_and_no_other_of_its_name() {
+    let place = Workplace::sqlite();
+    let component = fs::read(guest("tell-environment")).unwrap();
+    for folder in ["plugins", "other"] {
+        place.make_folder(folder);
+        place.write(&format!("{folder}/teller.wasm"), &component);
+    }
+    place.configure(
+        "[plugins.teller]\npath = \"plugins/teller.wasm\"\njobs = ['app\\jobs\\Tell']\ngrants = { env = { A = \"1\" } }\n",
+    );
+    let exec = |plugin: &str| place.jobhost(&["exec", "--plugin", plugin, "{}"]).run();
+    assert_eq!(exec("plugins/teller.wasm").success().stdout, "\"A=1\"\n");
+    exec("other/teller.wasm").exits_with(2).complains_clearly(&[
+        "--plugin other/teller.wasm: plugin `teller` is already defined at jobhost.toml:",
+        "with the file plugins/teller.wasm; give this one another name",
+    ]);
+    fs::rename(place.path("other/teller.wasm"), place.path("other/new.wasm")).unwrap();
+    assert_eq!(exec("other/new.wasm").success().stdout, "\"\"\n", "nothing is granted to another file");
 }

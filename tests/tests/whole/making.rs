@@ -247,7 +247,8 @@ fn without_a_terminal_the_language_must_be_said() {
 
 #[test]
 fn a_missing_tool_is_told_with_the_line_that_installs_it() {
-    let told: [(&str, &[&str]); 5] = [
+    let told: [(&str, &[&str]); 6] = [
+        ("c", &["sudo dnf install make", "doas apk add zig", "brew install zig", "pip install ziglang"]),
         ("rust", &["a plugin in Rust cannot be built here", "missing: Cargo", "rustup target add wasm32-wasip2"]),
         ("javascript", &["missing: Node.js 20 or later", "missing: npm", "sudo apt-get install npm"]),
         ("typescript", &["a plugin in TypeScript cannot be built here", "missing: npm"]),

@@ -144,7 +144,7 @@ pub struct ExecArgs {
     /// The plugin that runs it; further ones can be its hooks
     #[arg(long = "plugin", short = 'p', value_name = "FILE", required = true)]
     pub plugins: Vec<PathBuf>,
-    /// The job's name [default: the payload's class, else the plugin's name]
+    /// The job's name [default: the payload's class, else the plugin's first, else its name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// The payload, a JSON object; `-` reads it from stdin, `@FILE` from a file

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::{BenchArgs, GlobalArgs};
 use super::output::{Output, Paint, complain, harmless, human_bytes, human_count};
+use super::signals::Signals;
 use crate::bench::{self, Bench, BenchError, Figure, Part, Place, Report, Unit};
 use crate::exit::{CliError, Exit};
 
@@ -89,35 +89,6 @@ impl From<BenchError> for CliError {
             BenchError::Worker(error) => error.into(),
             BenchError::Stopped | BenchError::NotSo(_) => Self::NotSo(error.to_string()),
             BenchError::Bug(why) => Self::Bug(why),
-        }
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CliError> {
-        let catch = |kind| {
-            signal(kind).map_err(|error| CliError::Stream { what: "signals cannot be caught".to_owned(), error })
-        };
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            hangup: catch(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next one, as the exit code that it means.
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            // The terminal has gone.
-            _ = self.hangup.recv() => Exit::Terminated,
         }
     }
 }

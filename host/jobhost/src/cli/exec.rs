@@ -12,21 +12,21 @@ use jobhost_runtime::{Buckets, Call, CallHost, Finished, Interrupt, Outcome};
 use serde_json::{Value, json};
 
 use super::args::{ExecArgs, GlobalArgs};
-use super::output::{Output, Paint, complain, harmless, human_bytes, human_duration};
+use super::output::{Output, Paint, compiling, complain, harmless, human_bytes, human_duration};
 use super::{load_to_run, payload};
 use crate::calls::log_of_guest;
 use crate::cause;
-use crate::config::Config;
+use crate::config::{Config, Jobs};
 use crate::exit::{CliError, Exit};
-use crate::host::{HostError, engine};
+use crate::host::{HostError, engine_that_tells};
 use crate::registry::{Registry, Wanted};
 
 /// Runs the job; not so if it fails.
 pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> {
     let output = Output::new(global);
     let config = load_to_run(global, &args.plugins, args.concurrency)?;
-    let (name, body) = job_of(&args)?;
-    let engine = engine(&config)?;
+    let (name, body) = job_of(&args, &config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let registry = Registry::load(&config, Some(&engine), Wanted::All).await.map_err(HostError::from)?;
     let Some(plugin) = registry.handler(&name) else {
         return Err(CliError::NotSo(format!(
@@ -42,14 +42,22 @@ pub async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<Exit, CliError> 
 }
 
 /// The job's name and its body as it would be stored.
-fn job_of(args: &ExecArgs) -> Result<(String, String), CliError> {
+fn job_of(args: &ExecArgs, config: &Config) -> Result<(String, String), CliError> {
     let text = payload::read_payload(Some(&args.payload))?;
     let stem = args.plugins.first().and_then(|path: &PathBuf| path.file_stem()).unwrap_or_default().to_string_lossy();
     let own = envelope::decode(text.as_bytes()).ok().map(|Envelope { name, .. }| name);
-    let name = args.name.clone().or(own).unwrap_or_else(|| stem.into_owned());
+    let name = args.name.clone().or(own).or_else(|| first_job(config, &stem)).unwrap_or_else(|| stem.into_owned());
     let body = envelope::encode(&name, &text).map_err(|error| CliError::Usage(format!("the payload: {error}")))?;
     let body = String::from_utf8(body).map_err(|error| CliError::Bug(error.to_string()))?;
     Ok((name, body))
+}
+
+/// Of a plugin that handles jobs of certain names.
+fn first_job(config: &Config, plugin: &str) -> Option<String> {
+    match &config.plugin(plugin)?.jobs {
+        Jobs::Named(names) => names.first().cloned(),
+        Jobs::All => None,
+    }
 }
 
 fn job(config: &Config, name: &str, payload: String, ttr: Duration) -> Job {

@@ -6,17 +6,22 @@ use std::io::{self, IsTerminal};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use super::args::{ColorWhen, GlobalArgs, LogFormat};
+use super::args::{ColorWhen, Command, GlobalArgs, LogFormat};
 use crate::exit::CliError;
 
 /// What is logged where `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "warn,jobhost=info,jobhost_queue=info,jobhost_runtime=info";
 
+/// What is less for commands by which somebody looks at what a plugin does, and which say themselves that it is compiled.
+const LESS: &str = ",jobhost_runtime::load=warn";
+
 /// Starts logging, until what it returns is dropped: that waits for the last
 /// lines, for at most a second. A wrong `RUST_LOG` is wrong usage.
-pub(super) fn start(global: &GlobalArgs) -> Result<WorkerGuard, CliError> {
+pub(super) fn start(global: &GlobalArgs, command: &Command) -> Result<WorkerGuard, CliError> {
     let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
-    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
+    let less = if matches!(command, Command::Exec(_) | Command::Plugin { .. }) { LESS } else { "" };
+    let filter = wanted.unwrap_or_else(|| format!("{DEFAULT_FILTER}{less}"));
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
         CliError::Usage(format!("RUST_LOG cannot be read: {error}; write it as RUST_LOG=jobhost=debug"))
     })?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -22,6 +22,7 @@ mod printing;
 mod push;
 mod remove;
 pub mod run;
+mod signals;
 mod status;
 mod table;
 mod workers;
@@ -72,7 +73,7 @@ fn start(cli: Cli) -> Result<Exit, CliError> {
     if let Command::CompileComponent { arguments } = &cli.command {
         compile::run(arguments);
     }
-    let _logging = logs::start(&cli.global)?;
+    let _logging = logs::start(&cli.global, &cli.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -69,6 +69,14 @@ pub fn complain(message: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Tells that a plugin is about to be compiled, where it is so large that somebody may wonder what takes so long.
+pub fn compiling(plugin: &str, bytes: u64) {
+    const LARGE: u64 = 1 << 20;
+    if bytes >= LARGE {
+        complain(&format!("compiling {plugin} ({}) for this machine", human_bytes(bytes)));
+    }
+}
+
 /// Asks a question, on stderr so that it is seen when stdout is a file.
 pub(super) fn ask(question: &str) {
     let _ = io::stderr().lock().write_all(question.as_bytes());

@@ -150,6 +150,10 @@ fn add_plugins(request: &Request, limits: &Limits, plugins: &mut Vec<PluginConfi
     for path in &request.plugins {
         let place = Place::option(&format!("--plugin {}", path.display()));
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        // It is there already, with what the file grants it.
+        if plugins.iter().any(|other| other.name == name && is_same_file(&other.path, path)) {
+            continue;
+        }
         let mut note = |message| {
             problems.push(Problem { place: place.clone(), message });
         };
@@ -163,7 +167,11 @@ fn add_plugins(request: &Request, limits: &Limits, plugins: &mut Vec<PluginConfi
         }
         for other in plugins.iter() {
             if other.name == name {
-                note(format!("plugin `{name}` is already defined at {}", other.place));
+                note(format!(
+                    "plugin `{name}` is already defined at {}, with the file {}; give this one another name, or its path there, by which it gets the same grants",
+                    other.place,
+                    other.path.display()
+                ));
             } else if let Jobs::Named(jobs) = &other.jobs
                 && jobs.contains(&name)
             {
@@ -176,4 +184,8 @@ fn add_plugins(request: &Request, limits: &Limits, plugins: &mut Vec<PluginConfi
         }
         plugins.push(plugin);
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

@@ -274,15 +274,24 @@ fn a_plugin_of_the_command_line_alone_handles_every_job() {
 #[test]
 fn a_plugin_of_the_command_line_joins_those_of_the_file() {
     let folder = folder(FULL);
-    let request = Request {
-        plugins: vec!["plugins/none.wasm".into(), folder.path().join("plugins/copy_asset.wasm")],
-        ..request(folder.path())
-    };
+    let other = folder.path().join("copy_asset.wasm");
+    fs::write(&other, b"").unwrap();
+    let request = Request { plugins: vec!["plugins/none.wasm".into(), other], ..request(folder.path()) };
     let error = load(&request).unwrap_err();
     let shown = error.to_string();
     assert_eq!(error.problems.len(), 2, "{shown}");
     assert!(shown.contains("--plugin plugins/none.wasm: there is no plugin at"), "{shown}");
     assert!(shown.contains("plugin `copy_asset` is already defined at"), "{shown}");
+    assert!(shown.contains("plugins/copy_asset.wasm; give this one another name"), "{shown}");
+}
+
+#[test]
+fn a_plugin_of_the_command_line_that_the_file_names_is_that_of_the_file() {
+    let folder = folder(FULL);
+    let of_file = load(&request(folder.path())).unwrap().plugins;
+    let plugins = vec![folder.path().join("plugins/../plugins/copy_asset.wasm")];
+    let both = load(&Request { plugins, ..request(folder.path()) }).unwrap().plugins;
+    assert_eq!(both, of_file);
 }
 
 #[test]

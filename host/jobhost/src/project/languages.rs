@@ -30,10 +30,15 @@ pub struct Language {
     pub packages: Option<Packages>,
     /// Run in the folder, one after the other. A word `{NAME}` stands for the command of the tool of that name.
     pub commands: &'static [&'static [&'static str]],
+    /// What the commands read, besides the packages, where these do all of their work every time: they are not run while none
+    /// of it has changed. Nothing where they find out by themselves.
+    pub reads: &'static [&'static str],
     /// What the commands leave.
     pub made: Made,
     /// Folders and files that builds make, by name: no sources, and no reason to build again.
     pub derived: &'static [&'static str],
+    /// Files that tools write and people keep, by name: a reason to build again if somebody else has changed them.
+    pub locks: &'static [&'static str],
 }
 
 /// What a new project gets besides its template.
@@ -65,8 +70,13 @@ pub struct Library {
 pub struct Packages {
     /// The folder that they are in.
     pub folder: &'static str,
-    /// The files that say which. They are installed where one of these is newer than the last installation.
+    /// The files that say which, the first of them for people. The packages are installed again where one is another than at
+    /// the last installation, or where one of the language's locks or tools is.
     pub declared: &'static [&'static str],
+    /// Further files that such a file names in its text, by their paths from its own folder.
+    pub names: fn(&str) -> Vec<&str>,
+    /// A file in the folder without which nothing is installed, whatever else is there.
+    pub program: Option<&'static str>,
     /// Install them: run as the commands of a build are.
     pub commands: &'static [&'static [&'static str]],
 }
@@ -89,7 +99,7 @@ pub struct Tool {
 pub struct Candidate {
     /// The command and its first arguments.
     pub command: &'static [&'static str],
-    /// The arguments by which it is asked whether it can do the work.
+    /// The arguments by which it is asked whether it can do the work. Where it installs packages its answer has its version.
     pub probe: &'static [&'static str],
     /// What the answer has to be.
     pub answer: Answer,
@@ -164,8 +174,10 @@ const RUST: Language = Language {
         "--message-format",
         "json-render-diagnostics",
     ]],
+    reads: &[],
     made: Made::ByCargo,
-    derived: &["target", "Cargo.lock"],
+    derived: &["target"],
+    locks: &["Cargo.lock"],
 };
 
 const C: Language = Language {
@@ -180,7 +192,12 @@ const C: Language = Language {
             name: "make",
             what: "make",
             candidates: &[Candidate { command: &["make"], probe: &["--version"], answer: Answer::Success }],
-            install: &[("on Debian", "sudo apt-get install make")],
+            install: &[
+                ("on Debian", "sudo apt-get install make"),
+                ("on Fedora", "sudo dnf install make"),
+                ("on Alpine", "doas apk add make"),
+                ("on macOS", "xcode-select --install"),
+            ],
         },
         Tool {
             name: "cc",
@@ -204,14 +221,20 @@ const C: Language = Language {
                     "on Debian",
                     "sudo apt-get install --no-install-recommends clang lld wasi-libc libclang-rt-dev-wasm32",
                 ),
+                // Their clang finds no library for wasm32-wasi by itself, or there is none for its run time.
+                ("on Fedora", "sudo dnf install zig"),
+                ("on Alpine", "doas apk add zig"),
+                ("on macOS", "brew install zig"),
                 ("with Python", "pip install ziglang"),
             ],
         },
     ],
     packages: None,
     commands: &[&["{make}", "--no-print-directory", "CC={cc}"]],
+    reads: &[],
     made: Made::Core("build/plugin.wasm"),
     derived: &["bindings", "build"],
+    locks: &[],
 };
 
 const ZIG: Language = Language {
@@ -232,8 +255,10 @@ const ZIG: Language = Language {
     }],
     packages: None,
     commands: &[&["{zig}", "build"]],
+    reads: &[],
     made: Made::Core("zig-out/bin/plugin.wasm"),
     derived: &[".zig-cache", "bindings", "zig-out"],
+    locks: &[],
 };
 
 /// The language of this name.

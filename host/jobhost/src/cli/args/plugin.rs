@@ -1,9 +1,11 @@
 //! The options of the commands that make a plugin.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use crate::config::parse_duration;
 use crate::project::LANGUAGES;
 
 /// Of `plugin new`.
@@ -26,6 +28,9 @@ pub struct PluginBuildArgs {
     /// The project's folder
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
+    /// How long building may take, such as 90s or 2h; the tools are then ended
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_timeout)]
+    pub timeout: Duration,
 }
 
 /// Of `plugin test`.
@@ -40,4 +45,14 @@ pub struct PluginTestArgs {
     /// Do it again whenever a file of the project changes, until told to stop
     #[arg(long)]
     pub watch: bool,
+    /// How long building may take, such as 90s or 2h; the tools are then ended
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_timeout)]
+    pub timeout: Duration,
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        none if none.is_zero() => Err("building takes some time".to_owned()),
+        some => Ok(some),
+    }
 }

@@ -1,22 +1,24 @@
 //! `jobhost plugin build`: from a project's sources to its plugin, and what that plugin is.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::args::{GlobalArgs, PluginBuildArgs};
-use super::super::output::{Output, complain};
+use super::super::output::{Output, compiling, complain};
 use super::super::request;
 use super::check::grants_to_add;
 use super::inspect::lines_to_add;
+use super::install::install;
+use super::replace::replace;
 use super::report::Report;
-use super::tools::Tools;
+use super::tools::{Timeout, Tools};
+use super::unchanged::Unchanged;
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
-use crate::host::engine;
-use crate::project::languages::{Made, Packages, Supplies};
+use crate::host::engine_that_tells;
+use crate::project::languages::{Made, Supplies};
 use crate::project::{Project, encode, is_component};
 use crate::registry::settings_of;
 
@@ -26,10 +28,10 @@ const LARGEST: u64 = 1 << 30;
 pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Output) -> Result<Exit, CliError> {
     let request = request_in(global, &args.folder);
     let project = Project::open(&args.folder, &request)?;
-    let took = build(&project, &mut None).await?;
+    let took = build(&project, &mut None, args.timeout).await?;
     let config = load(&Request { check_paths: false, ..request })?;
     let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
-    let engine = engine(&config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let (name, path) = (project.name.clone(), project.wasm.clone());
     let settings = configured.as_ref().map(settings_of).unwrap_or_default();
     let examined = tokio::task::spawn_blocking(move || Report::of(&engine, &name, &path, settings)).await;
@@ -52,8 +54,13 @@ pub(super) fn request_in(global: &GlobalArgs, folder: &Path) -> Request {
 
 /// Makes the plugin's file, which is left alone where it would be the same; says how long it took. The tools are looked for
 /// where there are none yet.
-pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Result<Duration, CliError> {
+pub(super) async fn build(
+    project: &Project,
+    tools: &mut Option<Tools>,
+    timeout: Duration,
+) -> Result<Duration, CliError> {
     let began = Instant::now();
+    let timeout = Timeout::begins(timeout);
     let Project { folder, language, wasm, .. } = project;
     let tools = match tools {
         Some(tools) => tools,
@@ -63,11 +70,16 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
         bindings::bring_up_to_date(folder)?;
     }
     if let Some(packages) = &language.packages {
-        install(packages, tools, folder).await?;
+        install(project, packages, tools, timeout).await?;
     }
+    let unchanged = Unchanged::of(project, tools);
     let mut said = String::new();
-    for command in language.commands {
-        said = tools.run(command, folder, language.made == Made::ByCargo).await?;
+    if !unchanged.as_ref().is_some_and(Unchanged::holds) {
+        complain(&format!("building {} ({})", project.name, language.title));
+        for command in language.commands {
+            said = tools.run(command, folder, language.made == Made::ByCargo, timeout).await?;
+        }
+        unchanged.iter().for_each(Unchanged::keep);
     }
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
@@ -77,25 +89,11 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
             if is_component(&module) { module } else { encode(&module, folder).map_err(CliError::NotSo)? }
         }
     };
-    replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+    if !fs::read(wasm).is_ok_and(|found| found == bytes) {
+        replace(wasm, &bytes)
+            .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
+    }
     Ok(began.elapsed())
-}
-
-/// Installs a project's packages where that has not been done since they were declared.
-async fn install(packages: &Packages, tools: &Tools, folder: &Path) -> Result<(), CliError> {
-    let home = folder.join(packages.folder);
-    let installed = home.join(".installed-by-jobhost");
-    let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
-    let since = changed(&installed);
-    if since.is_some() && packages.declared.iter().all(|file| changed(&folder.join(file)) <= since) {
-        return Ok(());
-    }
-    complain(&format!("installing packages into {} ({})", home.display(), packages.declared.join(", ")));
-    for command in packages.commands {
-        tools.run(command, folder, false).await?;
-    }
-    fs::write(&installed, "")
-        .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", installed.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
@@ -105,14 +103,4 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
         return Err(wrong(format!("it has {size} bytes, at most {LARGEST} are read")));
     }
     fs::read(path).map_err(|error| wrong(error.to_string()))
-}
-
-/// In one step, as a worker that watches the file may read it at any time.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if fs::read(path).is_ok_and(|found| found == bytes) {
-        return Ok(());
-    }
-    let beside = path.with_extension(format!("wasm.{}", std::process::id()));
-    let written = fs::File::create(&beside).and_then(|mut file| file.write_all(bytes));
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| drop(fs::remove_file(&beside)))
 }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::super::args::GlobalArgs;
 use super::super::load_to_look;
-use super::super::output::{Output, harmless_line};
+use super::super::output::{Output, compiling, harmless_line};
 use super::inspect::key;
 use super::report::Report;
 use crate::config::{Config, PluginConfig, Problem};
 use crate::exit::{CliError, Exit};
-use crate::host::engine;
+use crate::host::engine_that_tells;
 use crate::registry::{Registry, settings_of};
 
 pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<Exit, CliError> {
@@ -53,7 +53,7 @@ pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<Exit, Cli
 async fn examine(config: &Config) -> Result<(Vec<(PluginConfig, Report)>, Vec<Problem>), CliError> {
     let (mut reports, mut loaded) = (Vec::new(), Vec::new());
     if !config.plugins.is_empty() {
-        let engine = engine(config)?;
+        let engine = engine_that_tells(config, compiling)?;
         for plugin in &config.plugins {
             let (engine, configured) = (engine.clone(), plugin.clone());
             let examined = tokio::task::spawn_blocking(move || {

@@ -7,7 +7,7 @@ use std::path::Path;
 use jobhost_runtime::{Engine, EngineSettings, Need, PluginSettings, Signer, needs};
 
 use super::super::args::PluginInspectArgs;
-use super::super::output::Output;
+use super::super::output::{Output, compiling};
 use super::report::Report;
 use crate::config::{Compile, is_name};
 use crate::exit::{CliError, Exit};
@@ -18,6 +18,7 @@ pub(super) async fn run(args: PluginInspectArgs, output: Output) -> Result<Exit,
         calls: 1,
         hook_calls: 1,
         compiler: Some(compiler(Compile::default())),
+        compiling: Some(compiling),
         ..EngineSettings::default()
     };
     let engine = Engine::new(&settings).map_err(HostError::from)?;

@@ -6,19 +6,25 @@ mod bindings;
 mod build;
 mod check;
 mod difference;
+mod fingerprint;
+mod group;
 mod inspect;
+mod install;
 mod list;
 mod new;
 mod observe;
 mod reach;
+mod replace;
 mod report;
 mod sources;
 mod sums;
 mod test;
 mod tools;
+mod unchanged;
 
 use super::args::{GlobalArgs, PluginCommand};
 use super::output::Output;
+use super::signals::until_signalled;
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn run(global: &GlobalArgs, command: PluginCommand, output: Output) -> Result<Exit, CliError> {
@@ -27,7 +33,7 @@ pub(super) async fn run(global: &GlobalArgs, command: PluginCommand, output: Out
         PluginCommand::List => list::run(global, output).await,
         PluginCommand::Check => check::run(global, output).await,
         PluginCommand::New(args) => new::run(&args, output),
-        PluginCommand::Build(args) => build::run(global, &args, output).await,
-        PluginCommand::Test(args) => test::run(global, &args, output).await,
+        PluginCommand::Build(args) => until_signalled(build::run(global, &args, output)).await,
+        PluginCommand::Test(args) => until_signalled(test::run(global, &args, output)).await,
     }
 }

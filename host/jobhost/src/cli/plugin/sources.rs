@@ -1,7 +1,7 @@
 //! Tells when a file of a project has changed, for `plugin test --watch`. Events of the system make it prompt; what has changed
 //! is found by looking, so that what a build leaves starts no further one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,14 +20,17 @@ const QUIET: Duration = Duration::from_millis(20);
 /// Files and folders of a project that are looked at.
 const MOST: usize = 10_000;
 
-/// The state of each source: when it was changed, and its size.
+/// The state of each source: when it was changed, and its size. Of a link it is that of what it names.
 type Seen = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 /// The sources of a project as they were at some time.
 pub(super) struct Sources {
     folder: PathBuf,
     derived: Vec<String>,
+    locks: &'static [&'static str],
     seen: Seen,
+    /// Whether there are more than are looked at.
+    beyond: bool,
     bell: Arc<Notify>,
     /// Watches for as long as it lives.
     watcher: Option<RecommendedWatcher>,
@@ -45,10 +48,35 @@ impl Sources {
                 ring.notify_one();
             }
         });
-        let mut sources =
-            Self { folder: project.folder.clone(), derived, seen: Seen::new(), bell, watcher: watcher.ok() };
+        let mut sources = Self {
+            folder: project.folder.clone(),
+            derived,
+            locks: project.language.locks,
+            seen: Seen::new(),
+            beyond: false,
+            bell,
+            watcher: watcher.ok(),
+        };
         sources.look();
         sources
+    }
+
+    /// What to say where not all are looked at.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.beyond.then(|| {
+            format!(
+                "{} has more than {MOST} files and folders, and a change of one beyond them is not noticed; keep what is no source elsewhere",
+                self.folder.display()
+            )
+        })
+    }
+
+    /// Takes the locks as the build has left them.
+    pub(super) fn built(&mut self) {
+        let is_lock = |path: &Path| path.file_name().is_some_and(|name| self.locks.iter().any(|lock| name == *lock));
+        let (now, _) = self.now();
+        self.seen.retain(|path, _| !is_lock(path));
+        self.seen.extend(now.into_iter().filter(|(path, _)| is_lock(path)));
     }
 
     /// Returns when they are others.
@@ -65,31 +93,48 @@ impl Sources {
 
     /// Looks at all of them, and says whether one is another than before. Folders that are new are watched from now on.
     fn look(&mut self) -> bool {
-        let mut now = Seen::new();
-        let mut folders = vec![self.folder.clone()];
-        while let Some(folder) = folders.pop() {
-            if let Some(watcher) = &mut self.watcher
-                && !self.seen.contains_key(&folder)
-            {
+        let (now, beyond) = self.now();
+        if let Some(watcher) = &mut self.watcher {
+            let are_new = now.keys().filter(|path| !self.seen.contains_key(*path));
+            let folders: BTreeSet<_> = are_new.filter_map(|path| folder_of(path)).collect();
+            for folder in folders {
                 // Without it the next look in its turn finds the change.
                 let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
             }
-            now.insert(folder.clone(), (None, 0));
-            for path in self.sources_in(&folder) {
-                match fs::symlink_metadata(&path) {
-                    Ok(found) if found.is_dir() && now.len() < MOST => folders.push(path),
-                    Ok(found) if found.is_file() && now.len() < MOST => {
-                        now.insert(path, (found.modified().ok(), found.len()));
-                    }
-                    _ => {}
-                }
-            }
         }
         let changed = now != self.seen;
-        self.seen = now;
+        (self.seen, self.beyond) = (now, beyond);
         changed
     }
 
+    /// All of them, and whether there are more.
+    fn now(&self) -> (Seen, bool) {
+        let mut now = Seen::from([(self.folder.clone(), (None, 0))]);
+        let mut folders = vec![self.folder.clone()];
+        // Links may go round in circles.
+        let mut entered: BTreeSet<_> = self.folder.canonicalize().into_iter().collect();
+        while let Some(folder) = folders.pop() {
+            for path in self.sources_in(&folder) {
+                let Ok(found) = fs::metadata(&path) else { continue };
+                let mut is_new_folder = || path.canonicalize().is_ok_and(|real| entered.insert(real));
+                if !(found.is_file() || found.is_dir() && is_new_folder()) {
+                    continue;
+                }
+                if now.len() == MOST {
+                    return (now, true);
+                }
+                if found.is_dir() {
+                    now.insert(path.clone(), (None, 0));
+                    folders.push(path);
+                } else {
+                    now.insert(path, (found.modified().ok(), found.len()));
+                }
+            }
+        }
+        (now, false)
+    }
+
+    /// In order, as only the first are looked at.
     fn sources_in(&self, folder: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let is_source = |name: &str| {
@@ -97,28 +142,48 @@ impl Sources {
             let database = [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end));
             name != ".git" && !database && !self.derived.iter().any(|derived| name == derived || of_the_plugin(derived))
         };
-        entries.filter(|entry| is_source(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect()
+        let sources = entries.filter(|entry| is_source(&entry.file_name().to_string_lossy()));
+        let mut sources: Vec<_> = sources.map(|entry| entry.path()).collect();
+        sources.sort();
+        sources
+    }
+}
+
+/// The folder in which events tell of a change: the source itself, or that of the file which a link names.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    if real.is_dir() {
+        Some(real)
+    } else if path.is_symlink() {
+        real.parent().map(Path::to_owned)
+    } else {
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::project::LANGUAGES;
+
+    fn project(folder: &Path) -> Project {
+        fs::create_dir_all(folder.join("src")).unwrap();
+        fs::write(folder.join("src/lib.rs"), "a").unwrap();
+        Project {
+            folder: folder.to_owned(),
+            language: &LANGUAGES[0],
+            name: "greet".to_owned(),
+            wasm: folder.join("greet.wasm"),
+        }
+    }
 
     #[tokio::test]
     async fn a_source_that_changes_is_told_and_what_a_build_leaves_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
-        fs::create_dir_all(at("src")).unwrap();
-        fs::write(at("src/lib.rs"), "a").unwrap();
-        let project = Project {
-            folder: folder.path().to_owned(),
-            language: &LANGUAGES[0],
-            name: "greet".to_owned(),
-            wasm: at("greet.wasm"),
-        };
-        let mut sources = Sources::of(&project);
+        let mut sources = Sources::of(&project(folder.path()));
         assert!(!sources.look());
         for derived in LANGUAGES[0].derived {
             fs::create_dir_all(at(derived)).unwrap();
@@ -137,5 +202,51 @@ mod tests {
         fs::remove_file(at("src/lib.rs")).unwrap();
         sources.changed().await;
         assert!(!sources.look());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_changes_is_told_and_what_the_build_writes_to_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sources = Sources::of(&project(folder.path()));
+        fs::write(folder.path().join("Cargo.lock"), "a").unwrap();
+        sources.built();
+        assert!(!sources.look());
+        fs::write(folder.path().join("Cargo.lock"), "ab").unwrap();
+        sources.changed().await;
+        fs::write(folder.path().join("src/lib.rs"), "abc").unwrap();
+        sources.built();
+        assert!(sources.look(), "a source that changed during the build is not forgotten");
+    }
+
+    #[tokio::test]
+    async fn what_links_name_is_a_source_too() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(other.path().join("inner")).unwrap();
+        fs::write(other.path().join("inner/a.rs"), "a").unwrap();
+        fs::write(other.path().join("b.rs"), "b").unwrap();
+        let project = project(folder.path());
+        symlink(other.path().join("inner"), folder.path().join("src/inner")).unwrap();
+        symlink(other.path().join("b.rs"), folder.path().join("src/b.rs")).unwrap();
+        symlink(folder.path(), folder.path().join("src/again")).unwrap();
+        let mut sources = Sources::of(&project);
+        assert!(!sources.look());
+        fs::write(other.path().join("inner/a.rs"), "ab").unwrap();
+        sources.changed().await;
+        fs::write(other.path().join("b.rs"), "bc").unwrap();
+        sources.changed().await;
+        assert!(!sources.look());
+        assert_eq!(sources.warning(), None);
+    }
+
+    #[test]
+    fn more_sources_than_are_looked_at_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = project(folder.path());
+        for name in 0..MOST {
+            fs::write(folder.path().join(name.to_string()), "").unwrap();
+        }
+        let sources = Sources::of(&project);
+        assert_eq!(sources.seen.len(), MOST);
+        assert!(sources.warning().unwrap().contains("more than 10000 files"), "{:?}", sources.warning());
     }
 }

@@ -10,16 +10,17 @@ use jobhost_runtime::{Engine, Plugin};
 use serde_json::{Value, json};
 
 use super::super::args::{GlobalArgs, PluginTestArgs};
-use super::super::output::{Output, Paint, complain, harmless, harmless_line, human_duration};
+use super::super::output::{Output, Paint, compiling, complain, harmless, harmless_line, human_duration};
 use super::build::{build, request_in};
 use super::difference::{Difference, differences, told};
 use super::observe::{self, Run, Setting};
 use super::reach;
+use super::replace::replace;
 use super::sources::Sources;
 use super::tools::Tools;
 use crate::config::{Config, Jobs, PluginConfig, Request, load};
 use crate::exit::{CliError, Exit};
-use crate::host::engine;
+use crate::host::engine_that_tells;
 use crate::project::Project;
 use crate::project::sample::{Ending, Observed, SUFFIX, Sample, read_all};
 use crate::registry::settings_of;
@@ -31,12 +32,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginTestArgs, output: Outp
         return round(args, &request, output, &mut tools).await;
     }
     let mut sources = Sources::of(&Project::open(&args.folder, &request)?);
+    let mut warned = false;
     loop {
+        if let Some(warning) = sources.warning().filter(|_| !warned) {
+            complain(&warning);
+            warned = true;
+        }
         match round(args, &request, output, &mut tools).await {
             Err(error) if error.is_closed_pipe() => return Err(error),
             Err(error) => complain(&error.to_string()),
             Ok(_) => {}
         }
+        sources.built();
         sources.changed().await;
         // One that is saved half-written is told by the round, and looked at as it was until it is whole.
         if let Ok(project) = Project::open(&args.folder, &request) {
@@ -60,9 +67,9 @@ async fn round(
             "there is no job to test with; write one as sample{SUFFIX}: {{\"payload\": {{}}, \"expect\": {{\"outcome\": \"done\"}}}}"
         )));
     }
-    let took = build(&project, tools).await?;
+    let took = build(&project, tools, args.timeout).await?;
     let (config, configured) = configured(&project, request)?;
-    let engine = engine(&config)?;
+    let engine = engine_that_tells(&config, compiling)?;
     let mut results = Vec::new();
     // The file is read once. What has the grants of the configuration is used again: every call has an instance of its own
     // all the same.
@@ -195,7 +202,11 @@ impl SampleResult {
         document["expect"] = came.into_iter().filter(|(key, value)| kept(key, value)).collect();
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| wrong(error.to_string()))?;
         text.push('\n');
-        fs::write(path, text).map_err(|error| wrong(error.to_string()))?;
+        // Building and running took a while.
+        if fs::read(path).map_err(|error| wrong(error.to_string()))? != self.sample.text.as_bytes() {
+            return Err(wrong("somebody else has changed it meanwhile; test again".to_owned()));
+        }
+        replace(path, text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
         self.updated = true;
         Ok(())
     }

@@ -36,6 +36,8 @@ pub(super) const GO: Language = Language {
         "build/plugin.wasm",
         ".",
     ]],
+    reads: &[],
     made: Made::Core("build/plugin.wasm"),
     derived: &["build"],
+    locks: &[],
 };

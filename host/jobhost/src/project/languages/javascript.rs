@@ -8,7 +8,7 @@ const NODE: Tool = Tool {
     what: "Node.js 20 or later",
     candidates: &[Candidate {
         command: &["node"],
-        probe: &["--eval", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"],
+        probe: &["--eval", "console.log(process.version); process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"],
         answer: Answer::Success,
     }],
     install: &[("on Debian 13 and later", "sudo apt-get install nodejs"), ("elsewhere", "see https://nodejs.org")],
@@ -23,7 +23,10 @@ const NPM: Tool = Tool {
 
 const PACKAGES: Packages = Packages {
     folder: "node_modules",
-    declared: &["package.json", "package-lock.json"],
+    // The library is a package of its own.
+    declared: &["package.json", "vendor/jobhost-plugin/package.json"],
+    names: |_| Vec::new(),
+    program: None,
     commands: &[&["{npm}", "install", "--no-audit", "--no-fund"]],
 };
 
@@ -40,8 +43,10 @@ pub(super) const JAVASCRIPT: Language = Language {
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
     commands: &[&["{npm}", "run", "--silent", "build"]],
+    reads: &[],
     made: Made::Component("build/plugin.wasm"),
-    derived: &["node_modules", "package-lock.json", "build"],
+    derived: &["node_modules", "build"],
+    locks: &["package-lock.json"],
 };
 
 pub(super) const TYPESCRIPT: Language = Language {

@@ -3,7 +3,12 @@
 
 use super::{Answer, Candidate, Language, Library, Made, Packages, Supplies, Tool};
 
-const ANSWERS: &[&str] = &["-c", "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))"];
+const ANSWERS: &[&str] =
+    &["-c", "import ensurepip, sys, venv; print(sys.version); sys.exit(sys.version_info < (3, 10))"];
+
+/// One that works stays, with what else is in it. One whose interpreter is gone does not, and would hinder a new one.
+const ENVIRONMENT: &str = "(.venv/bin/python -m pip --version || {python} -m venv .venv && .venv/bin/python -m pip --version) \
+                           > /dev/null 2>&1 || exec {python} -m venv --clear .venv";
 
 static LIBRARY: Library = Library { name: "python", place: "vendor/jobhost-plugin", imports: &[] };
 
@@ -29,8 +34,10 @@ pub(super) const PYTHON: Language = Language {
     packages: Some(Packages {
         folder: ".venv",
         declared: &["requirements.txt"],
+        names: further_requirements,
+        program: Some("bin/python"),
         commands: &[
-            &["{python}", "-m", "venv", ".venv"],
+            &["sh", "-c", ENVIRONMENT],
             // By `env`, as a program's path counts from the folder only once that has been entered.
             &[
                 "env",
@@ -51,6 +58,8 @@ pub(super) const PYTHON: Language = Language {
             "env",
             // So that the packages in it are found.
             "VIRTUAL_ENV=.venv",
+            // Its own first line has the path that the folder had when it was installed.
+            ".venv/bin/python",
             ".venv/bin/componentize-py",
             "--quiet",
             "--wit-path",
@@ -67,6 +76,40 @@ pub(super) const PYTHON: Language = Language {
             "build/plugin.wasm",
         ],
     ],
+    reads: &["wit", "src", "vendor/jobhost-plugin"],
     made: Made::Component("build/plugin.wasm"),
     derived: &[".venv", "build", "__pycache__"],
+    locks: &[],
 };
+
+/// The files that one for pip includes.
+fn further_requirements(text: &str) -> Vec<&str> {
+    text.lines().filter_map(included).filter(|file| !file.is_empty()).collect()
+}
+
+fn included(line: &str) -> Option<&str> {
+    let options = ["--requirement", "--constraint", "-r", "-c"];
+    let rest = options.iter().find_map(|option| line.trim().strip_prefix(option))?;
+    let file = rest.trim_start_matches([' ', '\t', '=']);
+    Some(file.split(" #").next().unwrap_or(file).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_requirements_include_are_found() {
+        let text =
+            "# -r no.txt\nrequests\n-r a.txt\n  --requirement=b/b.txt # why\n-cc.txt\n--constraint d.txt\n-e ./x\n";
+        assert_eq!(further_requirements(text), ["a.txt", "b/b.txt", "c.txt", "d.txt"]);
+    }
+
+    #[test]
+    fn all_that_the_component_is_made_of_counts_when_it_is_asked_whether_that_has_changed() {
+        let words = PYTHON.commands[1];
+        for pair in words.windows(2).filter(|pair| ["--wit-path", "--python-path", "-d", "-p"].contains(&pair[0])) {
+            assert!(PYTHON.reads.contains(&pair[1]), "{} is read, too", pair[1]);
+        }
+    }
+}
