@@ -3,11 +3,15 @@ package jobhost
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
 	"jobhost-plugin/internal/wit/jobhost_plugin_types"
 )
+
+// The detail with the trace of a panic.
+const backtrace = "backtrace"
 
 // Failure says why a job failed, for machines and for people.
 type Failure struct {
@@ -44,11 +48,14 @@ func Permanent(code, message string) *JobError {
 }
 
 func newError(kind uint8, code, message string) *JobError {
-	return &JobError{Failure: Failure{code, message, map[string]string{}}, kind: kind}
+	return &JobError{Failure: Failure{Code: code, Message: message}, kind: kind}
 }
 
 // Detail adds a detail.
 func (e *JobError) Detail(name, value string) *JobError {
+	if e.Details == nil {
+		e.Details = map[string]string{}
+	}
 	e.Details[name] = value
 	return e
 }
@@ -62,6 +69,8 @@ func ErrorToHost(err error) jobhost_plugin_types.JobError {
 	var own *JobError
 	if !errors.As(err, &own) {
 		own = Temporary("error", err.Error())
+	} else if own == nil {
+		own = Temporary("error", "the error is a nil *JobError, which is not nil as an error: return nil itself")
 	}
 	failure := FailureToHost(own.Failure)
 	switch own.kind {
@@ -83,9 +92,19 @@ func FailureToHost(failure Failure) jobhost_plugin_types.Failure {
 	}
 }
 
+// HookError is the text of a hook's error. The trace of a panic, for which it has no place, goes to stderr. It is for the
+// packages of this module.
+func HookError(err error) string {
+	var own *JobError
+	if errors.As(err, &own) && own != nil && own.Details[backtrace] != "" {
+		fmt.Fprintln(os.Stderr, own.Details[backtrace])
+	}
+	return WellFormed(err.Error())
+}
+
 // Recovered makes a panic an error, with its trace among the details. It is for the packages of this module.
 func Recovered(err *error) {
 	if value := recover(); value != nil {
-		*err = Temporary("panic", fmt.Sprint(value)).Detail("backtrace", string(debug.Stack()))
+		*err = Temporary("panic", fmt.Sprint(value)).Detail(backtrace, string(debug.Stack()))
 	}
 }

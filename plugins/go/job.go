@@ -118,7 +118,10 @@ func DraftFromHost(draft jobhost_plugin_types.JobDraft) Draft {
 
 // WholeSeconds are rounded up, at least 1, as the host keeps them. It is for the packages of this module.
 func WholeSeconds(d time.Duration) uint32 {
-	whole := (d + time.Second - 1) / time.Second
+	whole := d / time.Second
+	if d%time.Second > 0 {
+		whole++
+	}
 	return uint32(min(max(whole, 1), 1<<32-1))
 }
 

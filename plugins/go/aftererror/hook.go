@@ -47,7 +47,7 @@ func AfterError(
 ) wit_types.Result[host.RetryDecision, string] {
 	answer, err := decided(job, cause, decision, report)
 	if err != nil {
-		return wit_types.Err[host.RetryDecision, string](err.Error())
+		return wit_types.Err[host.RetryDecision, string](jobhost.HookError(err))
 	}
 	return wit_types.Ok[host.RetryDecision, string](jobhost.DecisionToHost(answer))
 }

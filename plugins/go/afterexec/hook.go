@@ -33,7 +33,7 @@ func Hear[P, O any](hook func(job *jobhost.Job[P], output O, report jobhost.Atte
 // AfterExec is what the host calls.
 func AfterExec(job host.Job, output string, report host.AttemptReport) wit_types.Result[wit_types.Unit, string] {
 	if err := hear(job, output, report); err != nil {
-		return wit_types.Err[wit_types.Unit, string](err.Error())
+		return wit_types.Err[wit_types.Unit, string](jobhost.HookError(err))
 	}
 	return wit_types.Ok[wit_types.Unit, string](wit_types.Unit{})
 }

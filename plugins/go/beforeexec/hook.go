@@ -72,7 +72,7 @@ func decided(told host.Job) (answer wit.ExecDecision, err error) {
 func BeforeExec(job host.Job) wit_types.Result[wit.ExecDecision, string] {
 	answer, err := decided(job)
 	if err != nil {
-		return wit_types.Err[wit.ExecDecision, string](err.Error())
+		return wit_types.Err[wit.ExecDecision, string](jobhost.HookError(err))
 	}
 	return wit_types.Ok[wit.ExecDecision, string](answer)
 }

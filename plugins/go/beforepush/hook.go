@@ -58,7 +58,7 @@ func decided(draft host.JobDraft) (answer wit.PushDecision, err error) {
 func BeforePush(draft host.JobDraft) wit_types.Result[wit.PushDecision, string] {
 	answer, err := decided(draft)
 	if err != nil {
-		return wit_types.Err[wit.PushDecision, string](err.Error())
+		return wit_types.Err[wit.PushDecision, string](jobhost.HookError(err))
 	}
 	return wit_types.Ok[wit.PushDecision, string](answer)
 }

@@ -1,11 +1,12 @@
 import * as host from 'jobhost:plugin/context@0.1.0'
+import { wellFormed } from './job.ts'
 
 /** How important a log line is. */
 export type Level = host.Level
 
 /** Writes a line to the job's log, as the functions of `console` do. */
 export function log(level: Level, message: string): void {
-  host.log(level, message)
+  host.log(level, wellFormed(message))
 }
 
 /**
@@ -16,7 +17,12 @@ export function remaining(): number {
   return host.remaining()
 }
 
-/** Shows how far the job is. `total` is null where it is not known. */
+/** Shows how far the job is, in whole numbers to 2^32 - 1. `total` is null where it is not known. */
 export function progress(done: number, total: number | null, note = ''): void {
-  host.progress(done, total, note)
+  host.progress(count(done), total == null ? null : count(total), wellFormed(note))
+}
+
+/** The engine takes the bits of 32-bit numbers as if they had a sign. */
+function count(number: number): number {
+  return Math.min(Math.max(Math.trunc(number) || 0, 0), 0xffff_ffff) | 0
 }

@@ -3,9 +3,9 @@ import type { ExecDecision as HostExecDecision } from 'jobhost:plugin/before-exe
 import type { PushDecision as HostPushDecision } from 'jobhost:plugin/before-push@0.1.0'
 import type * as host from 'jobhost:plugin/types@0.1.0'
 import { failureToHost, JobError, withCauses } from './errors.ts'
-import { causeFromHost, reportFromHost, retryFromHost, retryToHost } from './hooks.ts'
+import { causeFromHost, has, noDecision, reportFromHost, retryFromHost, retryToHost } from './hooks.ts'
 import type { AttemptReport, ExecDecision, FailureCause, PushDecision, RetryDecision } from './hooks.ts'
-import { draftFromHost, draftToHost, jobFromHost, wholeSeconds } from './job.ts'
+import { draftFromHost, draftToHost, jobFromHost, wellFormed, wholeMilliseconds, wholeSeconds } from './job.ts'
 import type { Draft, Job } from './job.ts'
 
 /**
@@ -29,7 +29,7 @@ export function defineHandler<Payload = any, Output = unknown>(run: (job: Job<Pa
 export function defineTimeToRun(ask: (draft: Draft) => number | null | undefined) {
   return {
     getTtr(draft: host.JobDraft): number | null {
-      const ttr = ask(draftFromHost(draft))
+      const ttr = finished(ask(draftFromHost(draft)))
       return ttr == null ? null : wholeSeconds(ttr)
     },
   }
@@ -39,7 +39,7 @@ export function defineTimeToRun(ask: (draft: Draft) => number | null | undefined
 export function defineRetryPolicy(ask: (job: Job, cause: FailureCause) => RetryDecision | void) {
   return {
     canRetry(job: host.Job, cause: host.FailureCause): host.RetryDecision {
-      return retryToHost(ask(jobFromHost(job), causeFromHost(cause)))
+      return retryToHost(finished(ask(jobFromHost(job), causeFromHost(cause))))
     },
   }
 }
@@ -51,8 +51,9 @@ export function defineBeforePush(hear: (draft: Draft) => PushDecision | void) {
       return heard(() => {
         const decision = finished(hear(draftFromHost(draft))) ?? 'accept'
         if (decision === 'accept') return { tag: 'accept' }
-        if ('reject' in decision) return { tag: 'reject', val: decision.reject }
-        return { tag: 'replace', val: draftToHost(decision.replace) }
+        if (has(decision, 'reject')) return { tag: 'reject', val: wellFormed(decision.reject) }
+        if (has(decision, 'replace')) return { tag: 'replace', val: draftToHost(decision.replace) }
+        throw noDecision(decision, "'accept', { replace } or { reject }")
       })
     },
   }
@@ -65,9 +66,10 @@ export function defineBeforeExec(hear: (job: Job) => ExecDecision | void) {
       return heard(() => {
         const decision = finished(hear(jobFromHost(job))) ?? 'proceed'
         if (decision === 'proceed') return { tag: 'proceed' }
-        if ('skip' in decision) return { tag: 'skip', val: decision.skip }
-        if ('fail' in decision) return { tag: 'fail', val: failureToHost(decision.fail) }
-        return { tag: 'postpone', val: decision.postpone }
+        if (has(decision, 'skip')) return { tag: 'skip', val: wellFormed(decision.skip) }
+        if (has(decision, 'fail')) return { tag: 'fail', val: failureToHost(decision.fail) }
+        if (has(decision, 'postpone')) return { tag: 'postpone', val: wholeMilliseconds(decision.postpone) }
+        throw noDecision(decision, "'proceed', { skip }, { postpone } or { fail }")
       })
     },
   }

@@ -1,5 +1,5 @@
 import type { Failure as HostFailure, JobError as HostJobError } from 'jobhost:plugin/types@0.1.0'
-import { wholeMilliseconds } from './job.ts'
+import { pairs, wellFormed, wholeMilliseconds } from './job.ts'
 
 /** Why a job failed, for machines and for people. */
 export interface Failure {
@@ -66,8 +66,7 @@ export class JobError extends Error {
 }
 
 export function failureToHost({ code, message, details }: Failure): HostFailure {
-  const entries = Object.entries(details ?? {}).map(([name, value]): [string, string] => [name, text(value)])
-  return { code: text(code), message: text(message), details: entries }
+  return { code: wellFormed(code), message: wellFormed(message), details: pairs(details) }
 }
 
 /** What was thrown, and why that was, on one line. */
@@ -79,9 +78,4 @@ export function withCauses(thrown: unknown): string {
     error = error instanceof Error ? error.cause : undefined
   }
   return texts.join(': ')
-}
-
-/** The host takes no half of a character. */
-function text(value: unknown): string {
-  return String(value).toWellFormed()
 }

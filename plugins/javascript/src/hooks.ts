@@ -1,5 +1,5 @@
 import type * as host from 'jobhost:plugin/types@0.1.0'
-import { wholeMilliseconds } from './job.ts'
+import { shown, wellFormed, wholeMilliseconds } from './job.ts'
 import type { Failure } from './errors.ts'
 import type { Draft } from './job.ts'
 
@@ -75,10 +75,21 @@ function sentence(cause: Exclude<host.FailureCause, host.FailureCauseReturned>):
 }
 
 export function retryToHost(decision: RetryDecision | void): host.RetryDecision {
-  if (decision === undefined) return { tag: 'unchanged' }
-  if (typeof decision === 'string') return { tag: decision }
-  if ('giveUp' in decision) return { tag: 'give-up', val: decision.giveUp }
-  return { tag: 'retry-after', val: wholeMilliseconds(decision.retryAfter) }
+  if (decision == null) return { tag: 'unchanged' }
+  if (decision === 'unchanged' || decision === 'retry') return { tag: decision }
+  if (has(decision, 'giveUp')) return { tag: 'give-up', val: wellFormed(decision.giveUp) }
+  if (has(decision, 'retryAfter')) return { tag: 'retry-after', val: wholeMilliseconds(decision.retryAfter) }
+  throw noDecision(decision, "'unchanged', 'retry', { retryAfter } or { giveUp }")
+}
+
+/** Whether the decision says so; what comes from JavaScript may be anything. */
+export function has<D, K extends string>(decision: D, key: K): decision is Extract<D, Record<K, unknown>> {
+  return typeof decision === 'object' && decision !== null && key in decision
+}
+
+/** What is answered by mistake must not pass for a decision. */
+export function noDecision(answer: unknown, decisions: string): TypeError {
+  return new TypeError(`${shown(answer)} is no decision; answer nothing, ${decisions}`)
 }
 
 export function retryFromHost(decision: host.RetryDecision): RetryDecision {

@@ -11,7 +11,7 @@ export interface Job<Payload = any> {
   readonly queue: string
   /** The `class` of the stored message. */
   readonly name: string
-  /** What the job's pusher wrote. Nobody has checked it. */
+  /** What the job's pusher wrote. Nobody has checked it; whole numbers beyond 2^53 have lost their last digits. */
   readonly payload: Payload
   /** 1 for the first attempt. */
   readonly attempt: number
@@ -56,14 +56,21 @@ export function jobFromHost<Payload>(job: HostJob): Job<Payload> {
   return { id, key, queue, name, payload, attempt, maxAttempts, ttr, pushedAt, metadata }
 }
 
+/** Throws where the draft is none that the host could be asked about. */
 export function draftToHost(draft: Draft): JobDraft {
+  const { queue, name, payload, delay, ttr } = draft
+  if (typeof queue !== 'string') throw new TypeError(`the queue of a draft must be a string, not ${shown(queue)}`)
+  if (typeof name !== 'string') throw new TypeError(`the name of a draft must be a string, not ${shown(name)}`)
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) {
+    throw new TypeError(`the payload of ${name} must be a JSON object, not ${shown(payload)}`)
+  }
   return {
-    queue: draft.queue,
-    name: draft.name,
-    payload: JSON.stringify(draft.payload),
-    delay: draft.delay == null ? null : wholeMilliseconds(draft.delay),
-    ttr: draft.ttr == null ? null : wholeSeconds(draft.ttr),
-    metadata: Object.entries(draft.metadata ?? {}),
+    queue: wellFormed(queue),
+    name: wellFormed(name),
+    payload: JSON.stringify(payload),
+    delay: delay == null ? null : wholeMilliseconds(delay),
+    ttr: ttr == null ? null : wholeSeconds(ttr),
+    metadata: pairs(draft.metadata),
   }
 }
 
@@ -72,12 +79,34 @@ export function draftFromHost(draft: JobDraft): Draft {
   return { queue, name, payload: JSON.parse(draft.payload || '{}'), delay, ttr, metadata: Object.fromEntries(draft.metadata) }
 }
 
+/** Names and values as text. */
+export function pairs(named: Record<string, unknown> | undefined): [string, string][] {
+  return Object.entries(named ?? {}).map(([name, value]) => [wellFormed(name), wellFormed(value)])
+}
+
+/** Text as the host takes it, which is without halves of characters. */
+export function wellFormed(value: unknown): string {
+  return String(value).toWellFormed()
+}
+
+/** The beginning of a value, for people. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text
+}
+
 /** Not less than none, and not more than a number can count. */
 export function wholeMilliseconds(time: number): number {
-  return Math.min(Math.max(Math.round(time) || 0, 0), Number.MAX_SAFE_INTEGER)
+  return Math.min(Math.max(Math.round(counted(time, 'milliseconds')), 0), Number.MAX_SAFE_INTEGER)
 }
 
 /** Rounded up, at least 1, as the host keeps it. */
 export function wholeSeconds(time: number): number {
-  return Math.min(Math.max(Math.ceil(time) || 0, 1), 0xffff_ffff)
+  return Math.min(Math.max(Math.ceil(counted(time, 'seconds')), 1), 0xffff_ffff)
+}
+
+/** What came of a calculation with nothing is no time, and must not pass for the shortest. */
+function counted(time: unknown, unit: string): number {
+  if (typeof time === 'number' && !Number.isNaN(time)) return time
+  throw new TypeError(`expected a number of ${unit}, found ${shown(time)}`)
 }

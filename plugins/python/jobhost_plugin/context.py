@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from wit_world.imports import context as host
 
+from .text import well_formed
+
 
 def remaining() -> timedelta:
     """Time left before the host interrupts this call.
@@ -15,15 +17,19 @@ def remaining() -> timedelta:
 
 
 def progress(done: int, total: int | None, note: str = "") -> None:
-    """Shows how far the job is. `total` is None where it is not known."""
-    host.progress(done, total, note)
+    """Shows how far the job is, in whole numbers to 2**32 - 1. `total` is None where it is not known."""
+    host.progress(_count(done), None if total is None else _count(total), well_formed(note))
+
+
+def _count(number: int) -> int:
+    return min(max(int(number), 0), 2**32 - 1)
 
 
 class JobLog(logging.Handler):
     """Writes records to the job's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        host.log(_level(record.levelno), self.format(record).encode(errors="replace").decode())
+        host.log(_level(record.levelno), well_formed(self.format(record)))
 
 
 def _level(number: int) -> host.Level:

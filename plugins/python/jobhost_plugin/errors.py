@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from wit_world.imports import types as host
 
-from .times import milliseconds
+from .text import pairs, well_formed
+from .times import checked, milliseconds
 
 
 @dataclass
@@ -21,8 +22,7 @@ class Failure:
     """More, by name."""
 
     def to_host(self) -> host.Failure:
-        details = [(_text(name), _text(value)) for name, value in self.details.items()]
-        return host.Failure(_text(self.code), _text(self.message), details)
+        return host.Failure(well_formed(self.code), well_formed(self.message), pairs(self.details))
 
     @staticmethod
     def from_host(failure: host.Failure) -> "Failure":
@@ -40,7 +40,7 @@ class JobError(Exception):
         super().__init__(f"{failure.code}: {failure.message}")
         self.kind = kind
         self.failure = failure
-        self.after = after
+        self.after = checked(after)
 
     @classmethod
     def temporary(cls, code: str, message: str) -> "JobError":
@@ -80,16 +80,11 @@ class JobError(Exception):
 
 
 def with_causes(exception: BaseException) -> str:
-    """The exception and what caused it, on one line."""
+    """The exception and what caused it, one after the other."""
     texts: list[str] = []
     error: BaseException | None = exception
     # A cause may be its own.
     while error is not None and len(texts) < 10:
-        texts.append(_text("".join(traceback.format_exception_only(error)).strip()))
+        texts.append(well_formed(f"{type(error).__name__}: {error}".removesuffix(": ")))
         error = error.__cause__
     return ": ".join(texts)
-
-
-def _text(value: object) -> str:
-    """The host takes no half of a character."""
-    return str(value).encode(errors="replace").decode()

@@ -7,6 +7,7 @@ from wit_world.imports import types as host
 
 from .errors import Failure
 from .job import Draft
+from .text import well_formed
 from .times import milliseconds
 
 
@@ -161,11 +162,16 @@ def decision_to_host(decision: RetryDecision | None) -> host.RetryDecision:
         case RetryAfter(after):
             return host.RetryDecision_RetryAfter(milliseconds(after))
         case GiveUp(reason):
-            return host.RetryDecision_GiveUp(reason)
+            return host.RetryDecision_GiveUp(well_formed(reason))
         case Unchanged() | None:
             return host.RetryDecision_Unchanged()
         case _:
-            raise TypeError(f"{decision!r} is no decision; return None, Unchanged, Retry, RetryAfter or GiveUp")
+            raise no_decision(decision, "Unchanged, Retry, RetryAfter or GiveUp")
+
+
+def no_decision(answer: object, decisions: str) -> TypeError:
+    """What is answered by mistake must not pass for a decision."""
+    return TypeError(f"{answer!r} is no decision; return None, {decisions}")
 
 
 def decision_from_host(decision: host.RetryDecision) -> RetryDecision:

@@ -54,7 +54,7 @@ def _checked(draft: Draft) -> JobDraft:
     try:
         return draft.to_host()
     except (TypeError, ValueError) as error:
-        raise PushError("invalid", f"the payload of {draft.name}: {error}") from error
+        raise PushError("invalid", str(error)) from None
 
 
 def _asked(ask: Callable[[], T]) -> T:

@@ -44,6 +44,7 @@ mod keyvalue;
 mod limits;
 mod listening;
 mod making;
+mod mistakes;
 mod outages;
 mod pipeline;
 mod plugins;

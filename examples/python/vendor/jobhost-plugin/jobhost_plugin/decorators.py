@@ -4,6 +4,7 @@ A decorator puts a class where componentize-py looks for it: in the function's o
 """
 
 import importlib
+import inspect
 import json
 import sys
 import traceback
@@ -27,9 +28,11 @@ from .hooks import (
     Skip,
     decision_from_host,
     decision_to_host,
+    no_decision,
 )
 from .job import Draft, Job
-from .payload import plain, write
+from .payload import write
+from .text import well_formed
 from .times import milliseconds, whole_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,13 +81,17 @@ def before_push(hear: Callable[[Draft], Replace | Reject | None]) -> Callable[..
 
     class BeforePush:
         def before_push(self, draft: host.JobDraft) -> Any:
-            match _heard(lambda: hear(Draft.from_host(draft))):
-                case Reject(reason):
-                    return wit.PushDecision_Reject(reason)
-                case Replace(other):
-                    return wit.PushDecision_Replace(_heard(other.to_host))
-                case _:
-                    return wit.PushDecision_Accept()
+            return _heard(lambda: decided(hear(Draft.from_host(draft))))
+
+    def decided(decision: Replace | Reject | None) -> Any:
+        match decision:
+            case None:
+                return wit.PushDecision_Accept()
+            case Reject(reason):
+                return wit.PushDecision_Reject(well_formed(reason))
+            case Replace(other):
+                return wit.PushDecision_Replace(other.to_host())
+        raise no_decision(decision, "Replace or Reject")
 
     return _exported(hear, "BeforePush", BeforePush)
 
@@ -95,15 +102,19 @@ def before_exec(hear: Callable[[Job[Any]], Skip | Postpone | Fail | None]) -> Ca
 
     class BeforeExec:
         def before_exec(self, job: host.Job) -> Any:
-            match _heard(lambda: hear(Job.from_host(job, Any))):
-                case Skip(reason):
-                    return wit.ExecDecision_Skip(reason)
-                case Postpone(by):
-                    return wit.ExecDecision_Postpone(milliseconds(by))
-                case Fail(failure):
-                    return wit.ExecDecision_Fail(failure.to_host())
-                case _:
-                    return wit.ExecDecision_Proceed()
+            return _heard(lambda: decided(hear(Job.from_host(job, Any))))
+
+    def decided(decision: Skip | Postpone | Fail | None) -> Any:
+        match decision:
+            case None:
+                return wit.ExecDecision_Proceed()
+            case Skip(reason):
+                return wit.ExecDecision_Skip(well_formed(reason))
+            case Postpone(by):
+                return wit.ExecDecision_Postpone(milliseconds(by))
+            case Fail(failure):
+                return wit.ExecDecision_Fail(failure.to_host())
+        raise no_decision(decision, "Skip, Postpone or Fail")
 
     return _exported(hear, "BeforeExec", BeforeExec)
 
@@ -145,6 +156,15 @@ def _exported(function: F, name: str, exported: type) -> F:
     module = sys.modules[function.__module__]
     if hasattr(module, name):
         raise TypeError(f"{module.__name__}.{name} is there already; one function exports an interface")
+    # Nothing would ever run it.
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{module.__name__}.{function.__name__} is `async`; write it without")
+    if not hasattr(importlib.import_module("wit_world.exports"), name):
+        interface = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).strip("-")
+        raise TypeError(
+            f"wit/world.wit does not export what {module.__name__}.{function.__name__} is for; "
+            f"add `export jobhost:plugin/{interface}@0.1.0;`"
+        )
     setattr(module, name, exported)
     return function
 
@@ -171,6 +191,6 @@ def _heard(hook: Callable[[], T]) -> T:
 
 def _written(name: str, output: Any) -> str:
     try:
-        return write(plain(output))
+        return write(output)
     except (TypeError, ValueError) as error:
         raise JobError.permanent("invalid-output", f"the output of {name}: {error}") from error

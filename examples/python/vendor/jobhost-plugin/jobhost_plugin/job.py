@@ -1,7 +1,6 @@
 """Jobs as a plugin sees them, and those that are not stored yet."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -9,7 +8,8 @@ from typing import Any, Generic, TypeVar
 from wit_world.imports import types as host
 
 from .errors import JobError
-from .payload import InvalidPayload, plain, read, write
+from .payload import InvalidPayload, read, write
+from .text import pairs, well_formed
 from .times import milliseconds, whole_seconds
 
 P = TypeVar("P")
@@ -19,8 +19,9 @@ P = TypeVar("P")
 class Job(Generic[P]):
     """A job that has been reserved for this attempt, with its payload as `P`.
 
-    Of a dataclass the fields are checked, and those that it does not name are ignored;
-    anything else is what `json` makes of the payload.
+    Of a dataclass the fields are checked, and those that it does not name are ignored; it may
+    raise ValueError of values that it does not take. Anything else is what `json` makes of the
+    payload.
     """
 
     id: str
@@ -49,7 +50,7 @@ class Job(Generic[P]):
         """Raises a permanent error where the payload is not what is wanted."""
         try:
             payload = read(json.loads(job.payload), wanted, "")
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise JobError.permanent("invalid-payload", f"the payload of {job.name}: {error}") from error
         except InvalidPayload as error:
             message = f"the payload of {job.name}: {error.path}: {error.reason}"
@@ -79,7 +80,7 @@ class Draft:
     name: str
     """What to run."""
     payload: Any = field(default_factory=dict)
-    """What JSON makes an object of: a mapping or a dataclass."""
+    """What JSON makes an object of: a dictionary or a dataclass, with such in it."""
     delay: timedelta | None = None
     """How long it waits first, in whole milliseconds."""
     ttr: timedelta | None = None
@@ -88,18 +89,27 @@ class Draft:
     """At most 4 KiB. Names that begin with `jobhost.` are the host's."""
 
     def to_host(self) -> host.JobDraft:
-        """Raises ValueError or TypeError where the payload is no JSON object."""
-        payload = plain(self.payload)
-        if not isinstance(payload, Mapping):
-            raise ValueError(f"it must be a JSON object, not {str(payload)[:40]}")
+        """Raises ValueError or TypeError where it is no draft that the host could be asked about."""
+        for field_name, value in ("queue", self.queue), ("name", self.name):
+            if not isinstance(value, str):
+                raise TypeError(f"the {field_name} of a draft must be a string, not {value!r}")
         return host.JobDraft(
-            queue=self.queue,
-            name=self.name,
-            payload=write(payload),
+            queue=well_formed(self.queue),
+            name=well_formed(self.name),
+            payload=self._payload_as_json(),
             delay=None if self.delay is None else milliseconds(self.delay),
             ttr=None if self.ttr is None else whole_seconds(self.ttr),
-            metadata=list(self.metadata.items()),
+            metadata=pairs(self.metadata),
         )
+
+    def _payload_as_json(self) -> str:
+        try:
+            text = write(self.payload)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the payload of {self.name}: {error}") from error
+        if not text.startswith("{"):
+            raise ValueError(f"the payload of {self.name} must be a JSON object, not {text[:40]}")
+        return text
 
     @staticmethod
     def from_host(draft: host.JobDraft) -> "Draft":

@@ -48,11 +48,16 @@ def _read_fields(value: dict[str, Any], wanted: Any, path: str) -> Any:
     hints = typing.get_type_hints(wanted)
     given = {}
     for field in dataclasses.fields(wanted):
+        if not field.init:
+            continue
         if field.name in value:
             given[field.name] = read(value[field.name], hints[field.name], _below(path, field.name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise InvalidPayload(path or ".", f"missing field `{field.name}`")
-    return wanted(**given)
+    try:
+        return wanted(**given)
+    except ValueError as error:
+        raise InvalidPayload(path or ".", str(error)) from error
 
 
 def _read_one_of(value: Any, wanted: tuple[Any, ...], path: str) -> Any:
@@ -82,18 +87,17 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses as what `json` can write."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value
-
-
 def write(value: Any) -> str:
-    """JSON text; raises ValueError or TypeError where there is none."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """JSON text, of dataclasses, too; raises ValueError or TypeError where there is none."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_fields)
     # The host takes no half of a character but as an escape.
-    return text if _is_unicode(text) else json.dumps(value, allow_nan=False)
+    return text if _is_unicode(text) else json.dumps(value, allow_nan=False, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _is_unicode(text: str) -> bool:
