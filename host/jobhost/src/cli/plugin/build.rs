@@ -17,7 +17,7 @@ use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine;
 use crate::project::languages::{Made, Packages, Supplies};
-use crate::project::{Project, encode, is_component};
+use crate::project::{Project, encode, is_component, unimported};
 use crate::registry::settings_of;
 
 /// Bytes of what a build may leave. A host's own limit is `component-bytes`.
@@ -67,7 +67,8 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
     }
     let mut said = String::new();
     for command in language.commands {
-        said = tools.run(command, folder, language.made == Made::ByCargo).await?;
+        let ran = tools.run(command, folder, language.made == Made::ByCargo).await;
+        said = ran.map_err(|error| explained(error, project))?;
     }
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
@@ -79,6 +80,15 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
     };
     replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     Ok(began.elapsed())
+}
+
+/// The error of a build, with what the world lacks of what the plugin imports.
+fn explained(error: CliError, project: &Project) -> CliError {
+    let (CliError::NotSo(why), Some(bundle)) = (&error, project.language.bundle) else { return error };
+    let lacking = unimported(&project.folder, bundle);
+    let line = |name: &String| format!("\nthe plugin uses `{name}`; add `import {name};` to wit/world.wit");
+    let lines: String = lacking.iter().map(line).collect();
+    if lines.is_empty() { error } else { CliError::NotSo(format!("{why}{lines}")) }
 }
 
 /// Installs a project's packages where that has not been done since they were declared.
