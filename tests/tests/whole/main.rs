@@ -36,6 +36,7 @@ mod deciding;
 mod ending;
 mod examples;
 mod files;
+mod granting;
 mod grants;
 mod handover;
 mod hooks;
