@@ -12,6 +12,8 @@
 //		return Resized{Path: job.ID + ".png"}, nil
 //	}
 //
+// The packages http, nethttp, config and keyvalue are for what a plugin is granted; the files of a granted folder are for os.
+//
 // The default logger of log/slog, and of log, writes to the job's log.
 package jobhost
 

@@ -26,6 +26,6 @@ mod grantable {
 
 pub(crate) use generated::exports::jobhost::plugin as exported;
 pub(crate) use generated::jobhost::plugin as imported;
-pub(crate) use grantable::jobhost::plugin::secrets;
+pub(crate) use grantable::jobhost::plugin::{http, secrets};
 pub(crate) use grantable::wasi::config::store as config;
 pub(crate) use grantable::wasi::keyvalue;

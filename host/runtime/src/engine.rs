@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::bindings::{config as granted_config, imported, keyvalue, secrets};
+use crate::bindings::{config as granted_config, http as granted_http, imported, keyvalue, secrets};
 use crate::cache::Cache;
 use crate::capabilities::http::{self, Resolve, SystemResolver};
 use crate::capabilities::{lasting, open, stream_error};
@@ -322,6 +322,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     imported::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     imported::queue::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    granted_http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     granted_config::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     keyvalue::store::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

@@ -302,7 +302,8 @@ impl State {
         &mut self.requests().0.heads
     }
 
-    fn requests(&mut self) -> (&mut Requests, &mut ResourceTable) {
+    /// The requests of this call, and the resources that they need.
+    pub(crate) fn requests(&mut self) -> (&mut Requests, &mut ResourceTable) {
         let requests = self.requests.get_or_insert_with(|| {
             Box::new(Requests::new(&http::Setting {
                 client: self.http.as_ref(),

@@ -9,8 +9,11 @@ use crate::inspect::listed;
 use crate::load_error::Problem;
 
 /// Our own interfaces.
-const OURS: [&str; 4] =
-    ["jobhost:plugin/types", "jobhost:plugin/context", "jobhost:plugin/queue", "jobhost:plugin/secrets"];
+const OURS: [&str; 5] =
+    ["jobhost:plugin/types", "jobhost:plugin/context", "jobhost:plugin/queue", OUR_HTTP, "jobhost:plugin/secrets"];
+
+/// Requests over HTTP with whole bodies.
+const OUR_HTTP: &str = "jobhost:plugin/http";
 
 /// What of WASI is still a draft: it fits in this version alone.
 const DRAFTS: [(&str, &str); 4] = [
@@ -90,7 +93,8 @@ pub(crate) fn check(
     }
     let is_http = |name: &&String| is_one_of(name, &HTTP);
     if refused.is_empty() {
-        return Ok(Wanted { http: imports.iter().any(|name| is_http(&name)) });
+        let is_ours = |name: &String| name.split('@').next() == Some(OUR_HTTP);
+        return Ok(Wanted { http: imports.iter().any(|name| is_http(&name) || is_ours(name)) });
     }
     let advice: Vec<String> = lines.into_iter().map(|line| advice::add(plugin, line)).collect();
     let hint = if refused.iter().any(is_http) { HTTP_HINT } else { "" };

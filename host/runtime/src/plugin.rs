@@ -84,7 +84,7 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) settings: PluginSettings,
     pub(crate) granted: Arc<Granted>,
-    /// None where it does not import wasi:http.
+    /// None where it can send no requests.
     pub(crate) http: Option<Arc<http::Client>>,
     /// By which its idle instances are found.
     pub(crate) number: Number,

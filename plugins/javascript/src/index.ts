@@ -19,6 +19,8 @@
  *
  * Importing this module gives QuickJS a `console`, whose lines are the job's log,
  * and fresh randomness: `Math.random` and `crypto`.
+ *
+ * `jobhost-plugin/files`, `/http`, `/config` and `/keyvalue` are for what a plugin is granted.
  */
 import './globals.ts'
 

@@ -310,6 +310,72 @@ declare module 'jobhost:plugin/queue@0.1.0' {
     val: string,
   }
 }
+declare module 'jobhost:plugin/http@0.1.0' {
+  export type Milliseconds = number;
+  export interface Request {
+    /**
+     * In capitals, such as GET.
+     */
+    method: string,
+    /**
+     * Such as https://api.example.com/v1/
+     */
+    url: string,
+    /**
+     * Names and values. `content-length` and those of the connection, such
+     * as `host`, are the host's.
+     */
+    headers: Array<[string, string]>,
+    body: Uint8Array,
+    /**
+     * For a connection, for the first byte of the answer, and between
+     * bytes. none = the time to run, and 10 s for a connection.
+     */
+    timeout?: Milliseconds | null,
+  }
+  /**
+   * What a server answered, whatever the status. A redirect is an answer,
+   * too: nobody follows it.
+   */
+  export interface Response {
+    /**
+     * Such as 200.
+     */
+    status: number,
+    /**
+     * Names are in lower case; one may be there several times. What of a
+     * value is not UTF-8 is replaced.
+     */
+    headers: Array<[string, string]>,
+    /**
+     * At most what one exchange with the host may have.
+     */
+    body: Uint8Array,
+  }
+  export type HttpError = HttpErrorInvalid | HttpErrorDenied | HttpErrorFailed;
+  /**
+   * It cannot be sent; the reason.
+   */
+  export interface HttpErrorInvalid {
+    tag: 'invalid',
+    val: string,
+  }
+  /**
+   * Not granted, or beyond a limit; the host's log says what would allow it.
+   */
+  export interface HttpErrorDenied {
+    tag: 'denied',
+    val: string,
+  }
+  /**
+   * There is no answer; the reason, such as `ConnectionRefused`.
+   */
+  export interface HttpErrorFailed {
+    tag: 'failed',
+    val: string,
+  }
+  export function send(request: Request): Response;
+}
 declare module 'jobhost:plugin/secrets@0.1.0' {
   /**
    * The secret's text.
@@ -686,4 +752,65 @@ declare module 'wasi:random/random@0.2.0' {
    * Eight of them.
    */
   export function getRandomU64(): number;
+}
+declare module 'wasi:filesystem/types@0.2.0' {
+  export type Filesize = number;
+  export type DescriptorType = 'unknown' | 'block-device' | 'character-device' | 'directory' | 'fifo' | 'symbolic-link' | 'regular-file' | 'socket';
+  export interface DescriptorFlags {
+    read?: boolean,
+    write?: boolean,
+    fileIntegritySync?: boolean,
+    dataIntegritySync?: boolean,
+    requestedWriteSync?: boolean,
+    mutateDirectory?: boolean,
+  }
+  export interface PathFlags {
+    symlinkFollow?: boolean,
+  }
+  export interface OpenFlags {
+    create?: boolean,
+    directory?: boolean,
+    exclusive?: boolean,
+    truncate?: boolean,
+  }
+  export interface DirectoryEntry {
+    type: DescriptorType,
+    name: string,
+  }
+
+  export class Descriptor implements Disposable {
+    /**
+     * This type does not have a public constructor.
+     */
+    private constructor();
+    /**
+    * At most so many bytes from there on, and whether that was the end.
+    */
+    read(length: Filesize, offset: Filesize): [Uint8Array, boolean];
+    /**
+    * How many were written.
+    */
+    write(buffer: Uint8Array, offset: Filesize): Filesize;
+    readDirectory(): DirectoryEntryStream;
+    createDirectoryAt(path: string): void;
+    openAt(pathFlags: PathFlags, path: string, openFlags: OpenFlags, flags: DescriptorFlags): Descriptor;
+    unlinkFileAt(path: string): void;
+    [Symbol.dispose](): void;
+  }
+
+  export class DirectoryEntryStream implements Disposable {
+    /**
+     * This type does not have a public constructor.
+     */
+    private constructor();
+    readDirectoryEntry(): DirectoryEntry | null;
+    [Symbol.dispose](): void;
+  }
+}
+declare module 'wasi:filesystem/preopens@0.2.0' {
+  export type Descriptor = import('wasi:filesystem/types@0.2.0').Descriptor;
+  /**
+   * The folders that were granted, and where the plugin finds them.
+   */
+  export function getDirectories(): Array<[Descriptor, string]>;
 }

@@ -37,6 +37,7 @@ mod deciding;
 mod ending;
 mod examples;
 mod files;
+mod granting;
 mod grants;
 mod handover;
 mod hooks;

@@ -10,11 +10,11 @@ use jobhost_tests::{Invocation, Workplace, repository};
 
 use crate::making::{Made, jobhost, made, source_of, unless_missing};
 
-const CONFIG: &str = "greet/jobhost.toml";
-const SAMPLE: &str = "greet/needs.job.json";
+pub(super) const CONFIG: &str = "greet/jobhost.toml";
+pub(super) const SAMPLE: &str = "greet/needs.job.json";
 
 /// A project whose handler is this source, with one sample that is to be done.
-fn project(language: &str, source: &str, payload: &str) -> Made {
+pub(super) fn project(language: &str, source: &str, payload: &str) -> Made {
     let place = made(language, &[]);
     place.write(&source_of(language), source);
     for file in ["greets", "no-name", "not-ready", "unicode"] {
@@ -24,12 +24,12 @@ fn project(language: &str, source: &str, payload: &str) -> Made {
     place
 }
 
-fn tested(place: &Workplace) -> Invocation {
+pub(super) fn tested(place: &Workplace) -> Invocation {
     jobhost(place, &["plugin", "test", "greet"])
 }
 
 /// Writes a line of the table of grants in place of the one of its key.
-fn grant(place: &Workplace, line: &str) {
+pub(super) fn grant(place: &Workplace, line: &str) {
     let text = String::from_utf8(place.read(CONFIG)).unwrap();
     let (before, grants) = text.split_once("[plugins.greet.grants]\n").unwrap();
     let key = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
@@ -40,7 +40,7 @@ fn grant(place: &Workplace, line: &str) {
 }
 
 /// What stands between this and the next backtick, which must be in the text.
-fn after<'t>(text: &'t str, beginning: &str) -> &'t str {
+pub(super) fn after<'t>(text: &'t str, beginning: &str) -> &'t str {
     let from = text.find(beginning).unwrap_or_else(|| panic!("{beginning:?} is missing in {text}"));
     text[from + beginning.len()..].split('`').next().unwrap()
 }
@@ -65,7 +65,7 @@ fn folder_by_what_is_said(language: &str) {
     tested(&place).run().exits_with(2).complains_clearly(&["data cannot be granted", "create it or correct `host`"]);
     place.make_folder("greet/data");
     let told = tested(&place).run().exits_with(1);
-    told.prints("folders: `/data`, and what is below");
+    told.prints("folders: `/data` (only to read, as its grant has no `mode = \"rw\"`), and what is below");
     place.write("greet/data/in.txt", "found");
     tested(&place).run().success().prints("1 as expected\n");
 }
@@ -81,7 +81,7 @@ fn a_folder_is_granted_by_what_the_tool_says_in_python() {
 }
 
 /// A server that answers every request with 200.
-fn server() -> SocketAddr {
+pub(super) fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::settings::one_guest;
 
-/// A server that answers every request with 201 and what it was.
+/// A server that answers every request with 201 and what it was, or with 64 KiB and more where the path has it `large`.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -29,15 +29,17 @@ fn serve(mut stream: BufReader<TcpStream>) -> Option<()> {
         let mut header = String::new();
         while stream.read_line(&mut header).ok()? > 2 {
             length = header.strip_prefix("content-length: ").map_or(length, |length| length.trim().parse().unwrap());
-            if header.starts_with("authorization: ") {
+            if header.to_lowercase().starts_with("authorization: ") {
                 asked += &header;
             }
             header.clear();
         }
         let mut body = vec![0; length];
         stream.read_exact(&mut body).ok()?;
-        let answer = asked.replace("\r\n", "|") + &String::from_utf8(body).unwrap();
-        let answer = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+        let larger = if asked.contains("large") { 64 << 10 } else { 0 };
+        let answer = asked.replace("\r\n", "|") + &String::from_utf8(body).unwrap() + &"x".repeat(larger);
+        let answer =
+            format!("HTTP/1.1 201 Created\r\nserver: test\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
         stream.get_mut().write_all(answer.as_bytes()).ok()?;
     }
 }
@@ -59,6 +61,42 @@ fn a_plugin_sends_requests_where_the_configuration_says_so() {
     let (answer, log) = sent(&place, &format!("http://{address}/upper"));
     assert_eq!(answer["error"], "ErrorCode::HttpRequestDenied");
     assert!(log.contains("may not send GET") && log.contains("[plugins.it.grants]"), "{log}");
+}
+
+#[test]
+fn a_request_with_a_whole_body_is_sent_under_the_same_grant_and_within_the_limits() {
+    let (place, address) = (Workplace::sqlite(), server());
+    let grant = format!("grants = {{ http = [{{ url = \"http://{address}/up\", private = true }}] }}");
+    one_guest(&place, "send-whole", "", &format!("{grant}\nlimits = {{ host-call-bytes = \"64KiB\" }}"));
+    let sent = |path: &str, name: &str, body: &str| {
+        let payload = json!({"url": format!("http://{address}{path}"), "name": name, "body": body}).to_string();
+        let id = place.push("work", "X", &payload);
+        let log = place.jobhost(&["run"]).run().success().stderr;
+        (place.status(&id)["output"].clone(), log)
+    };
+    let (answer, _) = sent("/up/7?a=b", "Authorization", "picture");
+    let echoed = "POST /up/7?a=b HTTP/1.1|authorization: Bearer t0ken|picture";
+    assert_eq!(answer, json!({"status": 201, "named": true, "size": echoed.len(), "body": echoed}));
+    let (answer, log) = sent("/upper", "a", "");
+    assert_eq!(answer, json!({"kind": "denied", "why": "the request is not granted"}));
+    assert!(log.contains("may not send POST") && log.contains("[plugins.it.grants]"), "{log}");
+    let (answer, _) = sent("/up/7", "host", "");
+    assert_eq!(answer, json!({"kind": "invalid", "why": "the header `host` is the host's; leave it out"}));
+    let (answer, log) = sent("/up/large", "a", "");
+    assert_eq!(answer, json!({"kind": "denied", "why": "the answer passes a limit"}), "{log}");
+    assert!(log.contains("raise `host-call-bytes` under `[plugins.it.limits]`"), "{log}");
+}
+
+#[test]
+fn a_request_with_a_whole_body_that_nobody_answers_has_failed() {
+    let place = Workplace::sqlite();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let grant = format!("grants = {{ http = [{{ url = \"http://{address}/\", private = true }}] }}");
+    one_guest(&place, "send-whole", "", &grant);
+    let payload = json!({"url": format!("http://{address}/"), "name": "a", "body": ""}).to_string();
+    let id = place.push("work", "X", &payload);
+    place.run("work");
+    assert_eq!(place.status(&id)["output"], json!({"kind": "failed", "why": "ConnectionRefused"}));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reads the `wit` folder of a project and makes C bindings of its world.
 
+use std::fs;
 use std::path::Path;
 
 use wit_bindgen_core::Files;
@@ -13,6 +14,20 @@ pub(super) fn world(folder: &Path) -> Result<(Resolve, WorldId), String> {
     let (package, _) = resolve.push_dir(&wit).map_err(|error| wrong(&error))?;
     let world = resolve.select_world(&[package], None).map_err(|error| wrong(&error))?;
     Ok((resolve, world))
+}
+
+/// The interfaces that a project's bundle of JavaScript imports and its world does not, such as `wasi:config/store@0.2.0-rc.1`;
+/// none where one of the two cannot be read.
+pub fn unimported(folder: &Path, bundle: &str) -> Vec<String> {
+    let (Ok(text), Ok((resolve, world))) = (fs::read_to_string(folder.join(bundle)), world(folder)) else {
+        return Vec::new();
+    };
+    let known: Vec<_> = resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let mut names: Vec<_> = text.split(" from \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    names.retain(|name| name.contains(':') && name.contains('@') && !known.iter().any(|known| known == name));
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Bindings for C, as names of files and what is in them; the error is for the user.

@@ -22,8 +22,15 @@ pub struct Language {
     pub taken: &'static [&'static str],
     /// What a new project gets besides its template.
     pub supplies: Supplies,
-    /// By what a plugin in it sends requests; none where it has to import the interface itself.
-    pub requests: Option<&'static str>,
+    /// Whether a plugin imports nothing of its world that it does not use. In other languages the author of a plugin says
+    /// what it imports.
+    pub prunes: bool,
+    /// By what a plugin in it sends requests.
+    pub requests: &'static str,
+    /// By what it reads and writes files, where that is not the language's own library.
+    pub files: Option<&'static str>,
+    /// What a build makes of the sources, and their imports with it, before it makes the component; for messages.
+    pub bundle: Option<&'static str>,
     /// What has to be installed.
     pub tools: &'static [Tool],
     /// What the tools of the language themselves install.
@@ -145,7 +152,10 @@ const RUST: Language = Language {
         "wit-bindgen",
     ],
     supplies: Supplies::GuestCrate,
-    requests: Some("jobhost_plugin::http"),
+    prunes: true,
+    requests: "jobhost_plugin::http",
+    files: None,
+    bundle: None,
     tools: &[
         Tool {
             name: "cargo",
@@ -186,7 +196,10 @@ const C: Language = Language {
     mark: "Makefile",
     taken: &[],
     supplies: Supplies::CBindings,
-    requests: None,
+    prunes: true,
+    requests: "jobhost_plugin_http_send",
+    files: None,
+    bundle: None,
     tools: &[
         Tool {
             name: "make",
@@ -243,7 +256,10 @@ const ZIG: Language = Language {
     mark: "build.zig",
     taken: &[],
     supplies: Supplies::CBindings,
-    requests: None,
+    prunes: true,
+    requests: "jobhost_plugin_http_send",
+    files: None,
+    bundle: None,
     tools: &[Tool {
         name: "zig",
         what: "Zig 0.17",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ConfigError, Place, Request, is_name, load};
 
-pub use bindings::generate;
+pub use bindings::{generate, unimported};
 pub use component::{encode, is_component};
 pub use languages::{LANGUAGES, Language};
 pub use name::check_new_name;

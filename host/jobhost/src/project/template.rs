@@ -39,8 +39,10 @@ pub fn files(name: &str, language: &Language, kind: Kind) -> Result<Vec<(String,
     }
     match language.supplies {
         Supplies::GuestCrate => files.extend(vendored::guest_crate()?),
-        Supplies::Interface | Supplies::CBindings => files.extend(vendored::interface(kind.part())),
-        Supplies::Library(library) => files.extend(vendored::library(library, kind.part())),
+        Supplies::Interface | Supplies::CBindings => {
+            files.extend(vendored::interface(kind.part(), language.prunes));
+        }
+        Supplies::Library(library) => files.extend(vendored::library(library, kind.part(), language.prunes)),
     }
     files.sort();
     Ok(files)

@@ -29,12 +29,13 @@ pub(super) fn guest_crate() -> Result<Vec<(String, String)>, String> {
     Ok(files)
 }
 
-/// A world of the project's own, and the packages that it is made of.
-pub(super) fn interface(part: &str) -> Vec<(String, String)> {
+/// A world of the project's own, and the packages that it is made of. In one that prunes, all is imported that could be.
+pub(super) fn interface(part: &str, prunes: bool) -> Vec<(String, String)> {
     let world = format!("world/{part}/world.wit");
     let place = |(path, text): &(&str, &str)| {
         let text = (*text).to_owned();
         if *path == world {
+            let text = if prunes { text.replace("// import ", "import ") } else { text };
             return Some(("wit/world.wit".to_owned(), text));
         }
         let below = path.strip_prefix("wit/")?;
@@ -45,8 +46,8 @@ pub(super) fn interface(part: &str) -> Vec<(String, String)> {
 }
 
 /// The interface with what the library imports, and the library.
-pub(super) fn library(library: &Library, part: &str) -> Vec<(String, String)> {
-    let mut files = interface(part);
+pub(super) fn library(library: &Library, part: &str, prunes: bool) -> Vec<(String, String)> {
+    let mut files = interface(part, prunes);
     let imports: Vec<_> = library.imports.iter().map(|import| format!("    import {import};\n")).collect();
     for (_, text) in files.iter_mut().filter(|(path, _)| path == "wit/world.wit") {
         // Behind the line that says what kind of plugin it is.

@@ -72,7 +72,7 @@ pub(crate) static KINDS: [Kind; 8] = [
     },
     Kind {
         grant: "http",
-        prefixes: &["wasi:http/"],
+        prefixes: &["jobhost:plugin/http@", "wasi:http/"],
         line: Some("http = [\"https://HOST/PATH/\"]"),
         usual: false,
         required: true,

@@ -19,7 +19,7 @@ use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine_that_tells;
 use crate::project::languages::{Made, Supplies};
-use crate::project::{Project, encode, is_component};
+use crate::project::{Project, encode, is_component, unimported};
 use crate::registry::settings_of;
 
 /// Bytes of what a build may leave. A host's own limit is `component-bytes`.
@@ -77,7 +77,8 @@ pub(super) async fn build(
     if !unchanged.as_ref().is_some_and(Unchanged::holds) {
         complain(&format!("building {} ({})", project.name, language.title));
         for command in language.commands {
-            said = tools.run(command, folder, language.made == Made::ByCargo, timeout).await?;
+            let ran = tools.run(command, folder, language.made == Made::ByCargo, timeout).await;
+            said = ran.map_err(|error| explained(error, project))?;
         }
         unchanged.iter().for_each(Unchanged::keep);
     }
@@ -94,6 +95,15 @@ pub(super) async fn build(
             .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     }
     Ok(began.elapsed())
+}
+
+/// The error of a build, with what the world lacks of what the plugin imports.
+fn explained(error: CliError, project: &Project) -> CliError {
+    let (CliError::NotSo(why), Some(bundle)) = (&error, project.language.bundle) else { return error };
+    let lacking = unimported(&project.folder, bundle);
+    let line = |name: &String| format!("\nthe plugin uses `{name}`; add `import {name};` to wit/world.wit");
+    let lines: String = lacking.iter().map(line).collect();
+    if lines.is_empty() { error } else { CliError::NotSo(format!("{why}{lines}")) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

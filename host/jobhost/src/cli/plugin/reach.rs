@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use jobhost_runtime::{Plugin, needs};
+use jobhost_runtime::{FsGrant, FsMode, Plugin, needs};
 
 use super::inspect::key;
 use crate::project::Language;
@@ -12,7 +12,8 @@ use crate::project::Language;
 pub(super) fn told(plugin: &Plugin, language: &Language, config: &Path) -> String {
     let granted = plugin.grants();
     let table = format!("under `[plugins.{}.grants]` in {}", key(plugin.name()), config.display());
-    let folders: Vec<_> = granted.fs.iter().map(|folder| format!("`{}`", folder.guest)).collect();
+    let folders: Vec<_> = granted.fs.iter().map(folder).collect();
+    let files = language.files.map(|module| format!("; it reads and writes files by `{module}`")).unwrap_or_default();
     let folders = match folders.as_slice() {
         [] => format!("none; to give it one, add `{}` {table}", line("wasi:filesystem/types")),
         some => format!("{}, and what is below", some.join(", ")),
@@ -22,14 +23,20 @@ pub(super) fn told(plugin: &Plugin, language: &Language, config: &Path) -> Strin
     } else {
         "as granted by `http`".to_owned()
     };
-    let by = match language.requests {
-        Some(module) => format!("it sends them by `{module}`"),
-        None => format!("in {} it has to import `wasi:http` in wit/world.wit", language.title),
-    };
+    let imported = if language.prunes { "" } else { " and has `import jobhost:plugin/http@0.1.0;` in wit/world.wit" };
+    let by = format!("it sends them by `{}`{imported}", language.requests);
     format!(
-        "what `{}` may reach, should a job have failed for want of it:\n  folders: {folders}\n  requests: {requests}; {by}, as sockets are refused to every plugin\n",
+        "what `{}` may reach, should a job have failed for want of it:\n  folders: {folders}{files}\n  requests: {requests}; {by}, as sockets are refused to every plugin\n",
         plugin.name()
     )
+}
+
+/// A folder, and whether a plugin that cannot write may ask for more.
+fn folder(grant: &FsGrant) -> String {
+    match grant.mode {
+        FsMode::ReadOnly => format!("`{}` (only to read, as its grant has no `mode = \"rw\"`)", grant.guest),
+        FsMode::ReadWrite => format!("`{}`", grant.guest),
+    }
 }
 
 /// The line that grants what this import is of use with.

@@ -11,7 +11,10 @@ pub(super) const GO: Language = Language {
     mark: "go.mod",
     taken: &["jobhost-plugin", "main", "std", "cmd"],
     supplies: Supplies::Library(&LIBRARY),
-    requests: None,
+    prunes: true,
+    requests: "jobhost-plugin/http",
+    files: None,
+    bundle: None,
     tools: &[Tool {
         name: "go",
         what: "Go 1.24 or later",

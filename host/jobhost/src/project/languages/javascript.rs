@@ -30,8 +30,11 @@ const PACKAGES: Packages = Packages {
     commands: &[&["{npm}", "install", "--no-audit", "--no-fund"]],
 };
 
-static LIBRARY: Library =
-    Library { name: "javascript", place: "vendor/jobhost-plugin", imports: &["wasi:random/random@0.2.0"] };
+static LIBRARY: Library = Library {
+    name: "javascript",
+    place: "vendor/jobhost-plugin",
+    imports: &["wasi:random/random@0.2.0", "wasi:filesystem/preopens@0.2.0"],
+};
 
 pub(super) const JAVASCRIPT: Language = Language {
     name: "javascript",
@@ -39,7 +42,10 @@ pub(super) const JAVASCRIPT: Language = Language {
     mark: "package.json",
     taken: &["jobhost-plugin", "componentize-qjs", "esbuild", "node_modules"],
     supplies: Supplies::Library(&LIBRARY),
-    requests: None,
+    prunes: false,
+    requests: "jobhost-plugin/http",
+    files: Some("jobhost-plugin/files"),
+    bundle: Some("build/plugin.js"),
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
     commands: &[&["{npm}", "run", "--silent", "build"]],

@@ -11,6 +11,7 @@ mod heads;
 mod path;
 mod pool;
 mod requests;
+mod send;
 mod tls;
 
 pub(crate) use client::Client;

@@ -32,7 +32,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const CHUNK: usize = 16 << 10;
 
 /// Bytes of headers in each set that the guest holds, as they are kept in memory.
-const FIELDS: usize = 32 << 10;
+pub(super) const FIELDS: usize = 32 << 10;
 
 /// Characters of a path that a message shows.
 const PATH: usize = 200;
@@ -142,6 +142,11 @@ impl Requests {
 }
 
 impl Hooks {
+    /// What tells the operator about requests.
+    pub(super) fn told(&self) -> Arc<Told> {
+        Arc::clone(&self.told)
+    }
+
     /// Whether a request may be sent now; if so it is counted.
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
         let Some(client) = &self.client else { return Err(Error::HttpRequestDenied) };
@@ -265,7 +270,7 @@ impl Told {
         }
     }
 
-    fn limit(&self, what: &str, setting: &str) {
+    pub(super) fn limit(&self, what: &str, setting: &str) {
         let plugin = &self.plugin;
         self.once(format!(
             "plugin `{plugin}` {what} than one call may; to allow more, raise `{setting}` under `[plugins.{}.limits]`",

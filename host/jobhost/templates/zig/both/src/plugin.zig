@@ -58,6 +58,40 @@ pub fn push(queue: []const u8, name: []const u8, payload: anytype) ?[]const u8 {
     return bytes(refusal.val.denied);
 }
 
+/// What a server answered, whatever the status.
+pub const Answer = struct {
+    status: u16,
+    body: []const u8,
+};
+
+/// What came of a request.
+pub const Fetched = union(enum) {
+    answer: Answer,
+    failure: Failure,
+};
+
+/// Sends a request, with the grant `http`, and waits for the whole answer. Headers and a timeout are in
+/// `jobhost_plugin_http_request_t`.
+pub fn fetch(method: []const u8, url: []const u8, body: []const u8) Fetched {
+    var request = std.mem.zeroes(c.jobhost_plugin_http_request_t);
+    request.method = lent(method);
+    request.url = lent(url);
+    request.body = .{ .ptr = @constCast(body.ptr), .len = body.len };
+    var answer: c.jobhost_plugin_http_response_t = undefined;
+    var failure: c.jobhost_plugin_http_http_error_t = undefined;
+    if (!c.jobhost_plugin_http_send(&request, &answer, &failure)) {
+        const code = switch (failure.tag) {
+            c.JOBHOST_PLUGIN_HTTP_HTTP_ERROR_INVALID => "http-invalid",
+            c.JOBHOST_PLUGIN_HTTP_HTTP_ERROR_DENIED => "http-denied",
+            else => "http-failed",
+        };
+        // Every kind of failure has a text.
+        return .{ .failure = .{ .code = code, .message = bytes(failure.val.failed) } };
+    }
+    const content = if (answer.body.len == 0) "" else answer.body.ptr[0..answer.body.len];
+    return .{ .answer = .{ .status = answer.status, .body = content } };
+}
+
 /// JSON.
 pub fn written(value: anytype) []const u8 {
     return std.json.Stringify.valueAlloc(memory, value, .{}) catch @panic("out of memory");
