@@ -32,9 +32,6 @@ struct Entry {
     record: AttemptRecord,
 }
 
-/// A job as the reserve script returns it.
-type TakenReply = (u64, Vec<u8>, u32, u32, Option<Vec<u8>>, UnixMillis, Option<UnixMillis>, UnixMillis);
-
 /// What is known of a job as the status script returns it.
 type StatusReply = (
     String,
@@ -97,23 +94,33 @@ pub(super) fn reservation(
     let next_due: i64 = part(connection, parts.next())?;
     let reclaimed: Vec<String> = part(connection, parts.next())?;
     let reclaimed = reclaimed.iter().filter_map(|text| text.parse().ok()).collect();
-    let jobs = parts
-        .map(|job| {
-            let job: TakenReply = part(connection, Some(job))?;
-            Ok(taken(channel, token, job))
-        })
-        .collect::<Result<_, StoreError>>()?;
+    let mut jobs = Vec::with_capacity(parts.len() / 3);
+    while let Some(numbers) = parts.next() {
+        let numbers: String = part(connection, Some(numbers))?;
+        let (message, record) = (part(connection, parts.next())?, part(connection, parts.next())?);
+        jobs.push(taken(connection, (channel, token), &numbers, (message, record))?);
+    }
     let next_due = u64::try_from(next_due).ok().map(Duration::from_millis);
     Ok(Reservation { jobs, reclaimed, waiting, next_due })
 }
 
-fn taken(channel: &Channel, token: &Token, reply: TakenReply) -> Reserved {
-    let (id, raw, attempt, crashes, record, reserved_at, ready_at, first_reserved_at) = reply;
-    let record = job_record(channel, JobId(id), record);
-    Reserved {
-        lease: Lease { channel: channel.clone(), id: JobId(id), token: token.clone() },
+fn taken(
+    connection: &Connection,
+    (channel, token): (&Channel, &Token),
+    numbers: &str,
+    (message, record): (Vec<u8>, Vec<u8>),
+) -> Result<Reserved, StoreError> {
+    let mut of = numbers.split(' ').map(|text| (text != "-").then(|| number(connection, text)).transpose());
+    let mut next = || of.next().unwrap_or(Ok(None));
+    let mut required = || next()?.ok_or_else(|| connection.corrupt("a reply", format!("`{numbers}` lacks a number")));
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let (id, attempt, crashes, reserved_at) = (JobId(required()?), small(required()?), small(required()?), required()?);
+    let (ready_at, first_reserved_at) = (next()?, next()?.unwrap_or(reserved_at));
+    let record = job_record(channel, id, Some(record).filter(|record| !record.is_empty()));
+    Ok(Reserved {
+        lease: Lease { channel: channel.clone(), id, token: token.clone() },
         key: record.key,
-        message: Message::parse(raw),
+        message: Message::parse(message),
         attempt,
         crashes,
         pushed_at: record.pushed_at,
@@ -121,7 +128,7 @@ fn taken(channel: &Channel, token: &Token, reply: TakenReply) -> Reserved {
         first_reserved_at,
         reserved_at,
         metadata: record.metadata,
-    }
+    })
 }
 
 /// The lines of a settlement's reply, merged with what was refused before the call.

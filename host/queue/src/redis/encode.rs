@@ -91,13 +91,10 @@ pub(super) fn add_settlement(
     };
     let output = output.filter(|output| output.len() as u64 <= retain.output);
     add_lease(call, &settlement.lease);
-    call.arg(verdict)
-        .arg(whole_seconds(delay))
+    let (delay, done, failed) = (whole_seconds(delay), millis(retain.done), millis(retain.failed));
+    call.arg(format!("{verdict} {delay} {done} {failed} {}", settlement.follow_ups.len()))
         .arg(json(&settlement.record)?)
-        .arg(output.unwrap_or_default())
-        .arg(millis(retain.done))
-        .arg(millis(retain.failed))
-        .arg(settlement.follow_ups.len());
+        .arg(output.unwrap_or_default());
     for follow_up in &settlement.follow_ups {
         let block = channels.iter().position(|channel| **channel == follow_up.channel);
         call.arg(block.map_or(1, |at| at + 1));

@@ -3,7 +3,7 @@
 -- ARGV: now or '', whether the worker is stopping (0 or 1), then id and token of each lease.
 -- Returns: 1 (held) or 0 (lost) for each.
 local k, now, stopping = channel(1), clock(ARGV[1]), ARGV[2] == '1'
-local bad = bad_type(k)
+local bad = bad_type(k, OF_OVER)
 if bad then
   return corrupt(bad)
 end

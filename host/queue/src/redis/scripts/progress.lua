@@ -3,7 +3,7 @@
 -- ARGV: now or '', id and token of the lease, the progress as JSON without its closing brace.
 -- Returns: 1 (kept) or 0 (the lease is lost).
 local k, now = channel(1), clock(ARGV[1])
-local bad = bad_type(k)
+local bad = bad_type(k, OF_OVER)
 if bad then
   return corrupt(bad)
 end

@@ -4,7 +4,7 @@
 -- Returns: `stored <id> …` or `lost`; the same again for the same token.
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
 local fence = #KEYS > #NAMES and channel(2)
-local bad = bad_type(k) or fence and bad_type(fence)
+local bad = bad_type(k, OF_OVER) or fence and bad_type(fence, OF_OVER)
 if bad then
   return corrupt(bad)
 end

@@ -2,12 +2,12 @@
 -- KEYS: a channel.
 -- ARGV: now or '', token, limit, whether a suspect may be taken (0 or 1), worker.
 -- Returns: whether jobs are waiting (0 or 1), milliseconds until the next is due or -1, the ids reclaimed, then for each job
--- {id, message, attempt, crashes, record of the job (JSON), reserved_at, ready_at, first_reserved_at}. The same
--- jobs again for the same token, without those whose lease is lost since; the others are held from now.
+-- `ID ATTEMPT CRASHES RESERVED_AT READY_AT FIRST_RESERVED_AT` (READY_AT may be `-`), message, record of the job (JSON). The
+-- same jobs again for the same token, without those whose lease is lost since; the others are held from now.
 local MAX_BYTES = 4194304 -- of messages in a reply, which has to come in time; what is over comes with the next
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
 local limit, suspects, worker = tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
-local bad = bad_type(k)
+local bad = bad_type(k, OF_OVER)
 if bad then
   return corrupt(bad)
 end
@@ -19,7 +19,7 @@ end
 local function lock_left()
   local left = redis.call('PTTL', k.moving_lock)
   if left >= 0 then
-    redis.call('HSET', k.state, 'lock_at', text(now))
+    set_state(k, 'lock_at', now)
     return left + 1000
   end
   local seen = state(k, 'lock_seen')
@@ -31,7 +31,7 @@ local function lock_left()
   end
   if seen == 0 then
     seen = now
-    redis.call('HSET', k.state, 'lock_seen', text(now))
+    set_state(k, 'lock_seen', now)
   end
   return math.max(0, 10000 - (now - seen))
 end
@@ -43,14 +43,14 @@ end
 
 local function move_due()
   -- Behind those that waited before them, the earliest first.
-  for _, id in ipairs(due(k.delayed)) do
+  for _, id in ipairs(k.has.delayed and due(k.delayed) or {}) do
     redis.call('LPUSH', k.waiting, id)
     redis.call('ZREM', k.delayed, id)
   end
   -- What a PHP worker held is served next, as yii2-queue does it. Our own
   -- reservations are reclaimed by their leases, outages considered.
   local front = {}
-  for _, id in ipairs(due(k.reserved)) do
+  for _, id in ipairs(k.has.reserved and due(k.reserved) or {}) do
     local lease = records_of(k, id).lease
     if not (lease and lease.score == tonumber(redis.call('ZSCORE', k.reserved, id))) then
       redis.call('ZREM', k.reserved, id)
@@ -65,7 +65,7 @@ local function is_in_future(score)
 end
 
 local function is_number(id)
-  return string.match(id, '^[1-9]%d*$') and #id <= 15
+  return string.find(id, '^[1-9]%d*$') and #id <= 15
 end
 
 -- An id that no counter gave (a hand-written `abc`) gets a number of its own.
@@ -82,11 +82,19 @@ local function numbered(id, message)
   return new
 end
 
--- A job as the reply has it.
-local function taken(id, message, attempt, kept, reserved_at)
-  return { id, message, attempt, kept.crashes, kept.job, reserved_at,
-    kept.ready and kept.attempts == attempt - 1 and text(kept.ready) or false,
-    text(kept.first or now) }
+local reply, ids_taken = { 0, -1, {} }, {}
+
+-- Adds a job to the reply; all but the message and the job's record are numbers as text.
+local function taken(id, message, attempt, crashes, job, reserved_at, ready, first)
+  local n = #reply
+  reply[n + 1] = id .. ' ' .. attempt .. ' ' .. crashes .. ' ' .. reserved_at .. ' ' .. ready .. ' ' .. first
+  reply[n + 2], reply[n + 3] = message, job
+  ids_taken[#ids_taken + 1] = id
+end
+
+local function taken_with(id, message, attempt, kept, reserved_at)
+  local ready = kept.ready and kept.attempts == attempt - 1 and text(kept.ready)
+  taken(id, message, text(attempt), text(kept.crashes), kept.job or '', reserved_at, ready or '-', text(kept.first or now))
 end
 
 local function take(id, message, kept)
@@ -104,20 +112,19 @@ local function take(id, message, kept)
   hold(k, id, { token = token, at = text(now), stopping = false, worker = worker,
     ttr = ttr <= 4294967295 and ttr or 0 }, now,
     id .. ':job', kept.job, id .. ':times', times(kept.ready, kept.attempts or 0, kept.first))
-  return taken(id, message, attempt, kept, text(now))
+  taken_with(id, message, attempt, kept, text(now))
 end
 
 local function take_again(id)
   local kept = held(k, id, token)
-  if not kept then
-    return nil
+  if kept then
+    -- Whoever asks again begins only now.
+    hold(k, id, kept.lease, now)
+    taken_with(id, redis.call('HGET', k.messages, id), attempts_of(k, id), kept, kept.lease.at)
   end
-  -- Whoever asks again begins only now.
-  hold(k, id, kept.lease, now)
-  return taken(id, redis.call('HGET', k.messages, id), attempts_of(k, id), kept, kept.lease.at)
 end
 
-local jobs, aside, bytes, locked, reclaimed = {}, {}, 0, 0, {}
+local aside, bytes, locked = {}, 0, 0
 
 -- What is still to be written of the plain jobs taken: each command is given all of them.
 local pending = { attempts = {}, reserved = {}, jobs = {}, leases_at = {}, ids = {} }
@@ -127,6 +134,7 @@ local function write_pending()
     return
   end
   redis.call('HSET', k.attempts, unpack(pending.attempts))
+  k.has.attempts = true
   add_many(k, 'reserved', pending.reserved)
   redis.call('HSET', k.jobs, unpack(pending.jobs))
   add_many(k, 'leases_at', pending.leases_at)
@@ -136,46 +144,46 @@ local function write_pending()
   pending = { attempts = {}, reserved = {}, jobs = {}, leases_at = {}, ids = {} }
 end
 
-local function append(list, one, two)
-  list[#list + 1] = one
-  list[#list + 1] = two
-end
-
 local now_text = text(now)
--- Lease records of this call differ by the ttr alone: score and text by ttr.
+-- Lease records of this call differ by the ttr alone: score and text by ttr, as it stands in the message.
 local leases = {}
 
-local function lease_of(ttr)
-  if not leases[ttr] then
+local function lease_of(message)
+  local stands = string.match(message, '^(%d+);') or '0'
+  if not leases[stands] then
+    local ttr = tonumber(stands)
+    ttr = ttr <= 4294967295 and ttr or 0
     local score = lease_score(ttr, now)
-    leases[ttr] = { score = score, record = lease_record({ token = token, at = now_text, stopping = false,
+    leases[stands] = { score = score, record = lease_record({ token = token, at = now_text, stopping = false,
       worker = worker, ttr = ttr }, score) }
   end
-  return leases[ttr]
+  return leases[stands]
 end
 
--- The same as `take` for a job that no worker of ours had before.
-local function take_plain(id, message, kept, attempts)
-  local ttr = tonumber(string.match(message, '^(%d+);') or '0')
-  local lease = lease_of(ttr <= 4294967295 and ttr or 0)
-  append(pending.attempts, id, text(attempts + 1))
-  append(pending.reserved, lease.score, id)
-  append(pending.jobs, id .. ':lease', lease.record)
-  if not kept.job then
-    kept.job = '{"key":"' .. token .. '-' .. id .. '","pushed_at":null,"metadata":[]}'
-    append(pending.jobs, id .. ':job', kept.job)
+-- The same as `take` for a job that no worker of ours had before. `ready` and `counted` are what is kept of its times,
+-- as they stand there.
+local function take_plain(id, message, attempts, job, ready, counted)
+  local lease, attempt, p = lease_of(message), attempts == 0 and '1' or text(attempts + 1), pending
+  local n = #p.ids
+  p.ids[n + 1] = id
+  p.attempts[2 * n + 1], p.attempts[2 * n + 2] = id, attempt
+  p.reserved[2 * n + 1], p.reserved[2 * n + 2] = lease.score, id
+  p.leases_at[2 * n + 1], p.leases_at[2 * n + 2] = now_text, id
+  local fields, f = p.jobs, #p.jobs
+  fields[f + 1], fields[f + 2] = id .. ':lease', lease.record
+  fields[f + 3], fields[f + 4] = id .. ':times', ready .. ' ' .. counted .. ' ' .. now_text
+  if not is_job(job) then
+    job = '{"key":"' .. token .. '-' .. id .. '","pushed_at":null,"metadata":[]}'
+    fields[f + 5], fields[f + 6] = id .. ':job', job
   end
-  append(pending.jobs, id .. ':times', times(kept.ready, kept.attempts or 0, now))
-  append(pending.leases_at, now_text, id)
-  pending.ids[#pending.ids + 1] = id
-  return taken(id, message, attempts + 1, kept, now_text)
+  taken(id, message, attempt, '0', job, now_text, tonumber(counted) == attempts and ready or '-', now_text)
 end
 
 -- The ids taken, as `first last` of those that follow each other.
 local function ranges()
   local lines, first, last = {}, nil, nil
-  for i = 1, #jobs + 1 do
-    local id = jobs[i] and tonumber(jobs[i][1])
+  for i = 1, #ids_taken + 1 do
+    local id = ids_taken[i] and tonumber(ids_taken[i])
     if last and id ~= last + 1 then
       lines[#lines + 1] = text(first) .. ' ' .. text(last)
       first = nil
@@ -185,7 +193,7 @@ local function ranges()
   return table.concat(lines, '\n')
 end
 
--- Looks at one popped id. It comes into `jobs`, into `aside`, or is dropped:
+-- Looks at one popped id. It comes into the reply, into `aside`, or is dropped:
 -- a ghost that a mover doubled, or an id whose message is gone.
 local function consider(id)
   local delayed = redis.call('ZSCORE', k.delayed, id)
@@ -211,20 +219,40 @@ local function consider(id)
   end
   suspects = suspects and kept.crashes == 0
   bytes = bytes + #message
-  jobs[#jobs + 1] = take(id, message, kept)
+  take(id, message, kept)
+end
+
+-- Which of these ids have a lease or a crash behind them.
+local function touched(ids)
+  local fields, among = {}, {}
+  for i, id in ipairs(ids) do
+    fields[2 * i - 1], fields[2 * i] = id .. ':lease', id .. ':crashes'
+  end
+  local found = #ids > 0 and redis.call('HMGET', k.jobs, unpack(fields)) or {}
+  for i, id in ipairs(ids) do
+    among[id] = found[2 * i - 1] or found[2 * i]
+  end
+  return among
 end
 
 -- Looks at popped ids. What decides is read for all of them at once, and so is written what follows for those that are
--- plain: waiting, never taken by one of ours, without a crash. The others are considered one by one.
+-- plain: waiting, never taken by one of ours, without a crash. The others are considered one by one. A job that one of
+-- ours has taken says so in its times; one without times, as PHP programs push them, is asked for its lease and crashes.
 local function consider_all(ids)
-  local fields, seen = {}, {}
-  for _, id in ipairs(ids) do
-    record_fields(fields, id)
+  local fields, strange, seen = {}, {}, {}
+  for i, id in ipairs(ids) do
+    fields[2 * i - 1], fields[2 * i] = id .. ':times', id .. ':job'
   end
-  local delayed = redis.call('ZMSCORE', k.delayed, unpack(ids))
-  local reserved = redis.call('ZMSCORE', k.reserved, unpack(ids))
-  local attempts = redis.call('HMGET', k.attempts, unpack(ids))
   local records = redis.call('HMGET', k.jobs, unpack(fields))
+  for i, id in ipairs(ids) do
+    if not records[2 * i - 1] then
+      strange[#strange + 1] = id
+    end
+  end
+  local ours = touched(strange)
+  local delayed = k.has.delayed and redis.call('ZMSCORE', k.delayed, unpack(ids)) or {}
+  local reserved = k.has.reserved and redis.call('ZMSCORE', k.reserved, unpack(ids)) or {}
+  local attempts = k.has.attempts and redis.call('HMGET', k.attempts, unpack(ids)) or {}
   for i, id in ipairs(ids) do
     -- The rest stays where it was.
     if bytes >= MAX_BYTES then
@@ -233,13 +261,16 @@ local function consider_all(ids)
       end
       break
     end
-    local kept = records_from(records, (i - 1) * RECORD_FIELDS)
-    local plain = not seen[id] and not delayed[i] and not is_in_future(reserved[i])
-      and not kept.lease and not kept.first and kept.crashes == 0 and is_number(id)
+    local ready, counted = '-', '0'
+    if records[2 * i - 1] then
+      ready, counted = string.match(records[2 * i - 1], '^(%d+) (%d+) %-$')
+    end
+    local plain = ready and not seen[id] and not ours[id] and not delayed[i] and not is_in_future(reserved[i])
+      and is_number(id)
     local message = plain and redis.call('HGET', k.messages, id)
     if message then
       bytes = bytes + #message
-      jobs[#jobs + 1] = take_plain(id, message, kept, count_from(attempts[i]))
+      take_plain(id, message, count_from(attempts[i]), records[2 * i], ready, counted)
     else
       write_pending()
       consider(id)
@@ -253,7 +284,7 @@ local before = receipt(k, token)
 if before then
   for first, last in string.gmatch(before, '(%d+) (%d+)') do
     for id = tonumber(first), tonumber(last) do
-      jobs[#jobs + 1] = take_again(text(id)) or nil
+      take_again(text(id))
     end
   end
 else
@@ -262,10 +293,10 @@ else
   if locked == 0 then
     move_due()
   end
-  reclaimed = reclaim(k, now)
+  reply[3] = reclaim(k, now)
   local looks = limit + CHUNK
-  while #jobs < limit and looks > 0 and bytes < MAX_BYTES do
-    local ids = redis.call('RPOP', k.waiting, math.min(limit - #jobs, looks, AT_ONCE))
+  while #ids_taken < limit and looks > 0 and bytes < MAX_BYTES do
+    local ids = redis.call('RPOP', k.waiting, math.min(limit - #ids_taken, looks, AT_ONCE))
     if not ids then
       break
     end
@@ -275,7 +306,7 @@ else
   for i = #aside, 1, -1 do
     redis.call('RPUSH', k.waiting, aside[i])
   end
-  if #jobs > 0 then
+  if #ids_taken > 0 then
     keep_receipt(k, token, ranges(), now)
   end
 end
@@ -283,11 +314,17 @@ end
 -- The next delayed job, or the next reservation of a PHP worker to expire; what
 -- is due and could not be moved, when that may be done.
 local function next_due()
-  local due = redis.call('ZRANGE', k.delayed, 0, 0, 'WITHSCORES')[2]
-  local foreign = redis.call('ZRANGE', k.reserved, 0, 9, 'WITHSCORES')
-  for i = 1, #foreign, 2 do
-    if redis.call('HEXISTS', k.jobs, foreign[i] .. ':lease') == 0 then
-      due = math.min(tonumber(due or foreign[i + 1]), tonumber(foreign[i + 1]))
+  local due = k.has.delayed and redis.call('ZRANGE', k.delayed, 0, 0, 'WITHSCORES')[2]
+  local first = k.has.reserved and redis.call('ZRANGE', k.reserved, 0, 9, 'WITHSCORES') or {}
+  local fields = {}
+  for i = 1, #first, 2 do
+    fields[#fields + 1] = first[i] .. ':lease'
+  end
+  local held_by_us = #fields > 0 and redis.call('HMGET', k.jobs, unpack(fields)) or {}
+  for i, lease in ipairs(held_by_us) do
+    if not lease then
+      local expires = first[2 * i]
+      due = math.min(tonumber(due or expires), tonumber(expires))
       break
     end
   end
@@ -297,8 +334,5 @@ local function next_due()
   return math.max(locked, math.ceil(tonumber(due) * 1000 - now))
 end
 
-local reply = { redis.call('LLEN', k.waiting) > 0 and 1 or 0, next_due(), reclaimed }
-for _, job in ipairs(jobs) do
-  reply[#reply + 1] = job
-end
+reply[1], reply[2] = redis.call('LLEN', k.waiting) > 0 and 1 or 0, next_due()
 return reply

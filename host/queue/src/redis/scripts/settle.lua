@@ -1,11 +1,32 @@
 -- settle: applies verdicts and stores their follow-ups, each job for itself.
 -- KEYS: the channel of the leases, then the other channels of follow-ups.
--- ARGV: now or '', token, then for each job: id, lease token, verdict (done, retry, failed, postponed, back),
--- delay (s), record (JSON), output, retention if done and if failed (ms, 0 = none), number of follow-ups, and for
--- each of them: number of its channel in KEYS, message, delay (s), metadata (JSON).
+-- ARGV: now or '', token, then for each job: id, lease token, terms, record (JSON), output, and for each of its
+-- follow-ups: number of its channel in KEYS, message, delay (s), metadata (JSON). Terms are `VERDICT DELAY DONE FAILED
+-- FOLLOW_UPS`: done, retry, failed, postponed or back; s; retention if done and if failed (ms, 0 = none); how many.
 -- Returns: a line for each job: `yes <id> …`, `lost`, or `refused <why>`; the same again for the same token.
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
-local bad = bad_type(k)
+
+-- Terms as they stand in ARGV: those of most jobs of a call are equal, and read once.
+local read = {}
+local function terms_of(stands)
+  if not read[stands] then
+    local verdict, delay, keep_done, keep_failed, count = string.match(stands, '^(%a+) (%d+) (%d+) (%d+) (%d+)$')
+    read[stands] = { verdict = verdict, delay = tonumber(delay), keep_done = tonumber(keep_done),
+      keep_failed = tonumber(keep_failed), count = tonumber(count) }
+  end
+  return read[stands]
+end
+
+-- Where each job stands in ARGV.
+local places, fails, at = {}, false, 3
+while at <= #ARGV do
+  local terms = terms_of(ARGV[at + 2])
+  places[#places + 1] = at
+  fails = fails or terms.verdict == 'failed'
+  at = at + 5 + terms.count * 4
+end
+
+local bad = bad_type(k, not fails and OF_FAILED)
 if bad then
   return corrupt(bad)
 end
@@ -32,14 +53,15 @@ local function target(block)
 end
 
 -- What stays of a job that is over, as JSON.
-local function entry_of(s, attempts, progress)
-  return '{"ended_at":' .. text(now) .. ',"attempts":' .. text(attempts)
-    .. ',"crashes":' .. text(s.kept.crashes) .. ',"job":' .. (s.kept.job or 'null')
-    .. ',"progress":' .. (progress or 'null') .. ',"record":' .. s.record .. '}'
+local ended_at = '{"ended_at":' .. text(now) .. ',"attempts":'
+local function entry_of(record, attempts, crashes, job, progress)
+  return ended_at .. attempts .. ',"crashes":' .. crashes .. ',"job":' .. (job or 'null')
+    .. ',"progress":' .. (progress or 'null') .. ',"record":' .. record .. '}'
 end
 
 local function entry(id, s)
-  return entry_of(s, attempts_of(k, id), redis.call('HGET', k.jobs, id .. ':progress'))
+  return entry_of(s.record, text(attempts_of(k, id)), text(s.kept.crashes), s.kept.job,
+    redis.call('HGET', k.jobs, id .. ':progress'))
 end
 
 local verdicts, front = {}, {}
@@ -64,7 +86,7 @@ function verdicts.failed(id, s)
     redis.call('HSET', k.failed_ids, id, epochs and epochs .. ' ' .. epoch or epoch)
     -- A fraction keeps those of one millisecond in order.
     local nth = (state(k, 'failures') + 1) % 1000
-    redis.call('HSET', k.state, 'failures', text(nth))
+    set_state(k, 'failures', nth)
     redis.call('ZADD', k.failed_at, string.format('%.3f', now + nth / 1000), field)
     redis.call('ZADD', k.failed_until, text(now + s.keep_failed), field)
   else
@@ -120,22 +142,42 @@ local function settle(s)
   return table.concat(result, ' ')
 end
 
--- Settles jobs of which what decides was read for all at once, and writes so what follows for those that are done, held
--- and push nothing. The others are settled one by one, in their order.
-local function settle_all(batch, results)
+-- Lease records: those of jobs that were reserved together are equal, and read once.
+local leases = {}
+local function lease_of(record)
+  leases[record] = leases[record] or read_lease(record)
+  return leases[record]
+end
+
+-- The job at ARGV[at], for those that are settled one by one.
+local function settlement(at)
+  local terms = terms_of(ARGV[at + 2])
+  local s = {
+    id = ARGV[at], token = ARGV[at + 1], verdict = terms.verdict, delay = terms.delay, record = ARGV[at + 3],
+    output = ARGV[at + 4], keep_done = terms.keep_done, keep_failed = terms.keep_failed, follow_ups = {},
+  }
+  for i = 1, terms.count do
+    local first = at + 5 + (i - 1) * 4
+    s.follow_ups[i] = { block = tonumber(ARGV[first]), at = first + 1 }
+  end
+  return s
+end
+
+-- Settles so many of the jobs. What decides is read for all at once, and so is written what follows for those
+-- that are done, held and push nothing. The others are settled one by one, in their order.
+local function settle_all(from, to, results)
   local ids, fields, seen = {}, {}, {}
-  for i, s in ipairs(batch) do
-    ids[i] = s.id
-    record_fields(fields, s.id)
+  for nth = from, to do
+    local i = nth - from + 1
+    local id, f = ARGV[places[nth]], 4 * i
+    ids[i] = id
+    fields[f - 3], fields[f - 2], fields[f - 1], fields[f] =
+      id .. ':lease', id .. ':job', id .. ':crashes', id .. ':progress'
   end
   local scores = redis.call('ZMSCORE', k.reserved, unpack(ids))
   local attempts = redis.call('HMGET', k.attempts, unpack(ids))
   local records = redis.call('HMGET', k.jobs, unpack(fields))
-  for i, id in ipairs(ids) do
-    fields[i] = id .. ':progress'
-  end
-  local progress = redis.call('HMGET', k.jobs, unpack(fields, 1, #ids))
-  local done, done_at, output, over = {}, {}, {}, {}
+  local done, done_at, output, over, gone = {}, {}, {}, {}, {}
   local function write()
     if #done > 0 then
       redis.call('HSET', k.done, unpack(done))
@@ -145,57 +187,45 @@ local function settle_all(batch, results)
       redis.call('HSET', k.output, unpack(output))
     end
     if #over > 0 then
-      forget_all(k, over)
+      forget_all(k, over, gone)
     end
-    done, done_at, output, over = {}, {}, {}, {}
+    done, done_at, output, over, gone = {}, {}, {}, {}, {}
   end
-  for i, s in ipairs(batch) do
-    local id, lease = s.id, nil
-    if s.verdict == 'done' and #s.follow_ups == 0 and not seen[id] then
-      s.kept = records_from(records, (i - 1) * RECORD_FIELDS)
-      lease = s.kept.lease
-    end
-    if lease and lease.token == s.token and scores[i] and tonumber(scores[i]) == lease.score
+  for i, id in ipairs(ids) do
+    local at, f = places[from + i - 1], 4 * i
+    local terms = terms_of(ARGV[at + 2])
+    local plain = terms.verdict == 'done' and terms.count == 0 and not seen[id] and scores[i] and records[f - 3]
+    local lease = plain and lease_of(records[f - 3])
+    if lease and lease.token == ARGV[at + 1] and tonumber(scores[i]) == lease.score
       and redis.call('HEXISTS', k.messages, id) == 1 then
-      if s.keep_done > 0 then
-        done[#done + 1] = id
-        done[#done + 1] = entry_of(s, count_from(attempts[i]), progress[i])
-        done_at[#done_at + 1] = text(now + s.keep_done)
-        done_at[#done_at + 1] = id
-        if s.output ~= '' then
-          output[#output + 1] = id
-          output[#output + 1] = s.output
+      if terms.keep_done > 0 then
+        local n, job = #done, records[f - 2]
+        local crashes = records[f - 1] and text(tonumber(records[f - 1]) or 0) or '0'
+        done[n + 1] = id
+        done[n + 2] = entry_of(ARGV[at + 3], text(count_from(attempts[i])), crashes, is_job(job) and job, records[f])
+        done_at[n + 1], done_at[n + 2] = text(now + terms.keep_done), id
+        if ARGV[at + 4] ~= '' then
+          local o = #output
+          output[o + 1], output[o + 2] = id, ARGV[at + 4]
         end
       end
       over[#over + 1] = id
+      local g = #gone
+      gone[g + 1], gone[g + 2], gone[g + 3], gone[g + 4] = fields[f - 3], fields[f - 2], fields[f - 1], fields[f]
+      gone[g + 5], gone[g + 6], gone[g + 7] = id .. ':times', id .. ':record', id .. ':changed'
       results[#results + 1] = 'yes'
     else
       write()
-      results[#results + 1] = settle(s)
+      results[#results + 1] = settle(settlement(at))
     end
     seen[id] = true
   end
   write()
 end
 
-local results, batch, at = {}, {}, 3
-while at <= #ARGV do
-  local s = {
-    id = ARGV[at], token = ARGV[at + 1], verdict = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
-    record = ARGV[at + 4], output = ARGV[at + 5], keep_done = tonumber(ARGV[at + 6]),
-    keep_failed = tonumber(ARGV[at + 7]), follow_ups = {},
-  }
-  local count = tonumber(ARGV[at + 8])
-  for i = 1, count do
-    local first = at + 9 + (i - 1) * 4
-    s.follow_ups[i] = { block = tonumber(ARGV[first]), at = first + 1 }
-  end
-  batch[#batch + 1] = s
-  at = at + 9 + count * 4
-  if #batch == AT_ONCE or at > #ARGV then
-    settle_all(batch, results)
-    batch = {}
-  end
+local results = {}
+for from = 1, #places, AT_ONCE do
+  settle_all(from, math.min(from + AT_ONCE - 1, #places), results)
 end
 to_front(k, front)
 for _, to in pairs(targets) do

@@ -18,10 +18,11 @@ end
 
 local function prune()
   local done, failed = older(k.done_at, now), older(k.failed_until, now)
-  for _, id in ipairs(done) do
-    redis.call('HDEL', k.done, id)
-    redis.call('HDEL', k.output, id)
-    redis.call('ZREM', k.done_at, id)
+  for from = 1, #done, AT_ONCE do
+    local to = math.min(from + AT_ONCE - 1, #done)
+    redis.call('HDEL', k.done, unpack(done, from, to))
+    redis.call('HDEL', k.output, unpack(done, from, to))
+    redis.call('ZREM', k.done_at, unpack(done, from, to))
   end
   for _, field in ipairs(failed) do
     drop_failed(k, field)
@@ -81,9 +82,9 @@ local function adopt_orphans()
 end
 
 if now - state(k, 'swept_at') > OUTAGE_AFTER then
-  redis.call('HSET', k.state, 'grace_until', text(now + OUTAGE_GRACE))
+  set_state(k, 'grace_until', now + OUTAGE_GRACE)
 end
-redis.call('HSET', k.state, 'swept_at', text(now))
+set_state(k, 'swept_at', now)
 heed_set_back(k, now)
 local reclaimed = reclaim(k, now)
 more = more or #reclaimed == CHUNK

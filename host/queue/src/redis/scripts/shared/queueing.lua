@@ -30,7 +30,7 @@ local function new_id(k, message)
   repeat
     id = text(redis.call('INCR', k.message_id))
   until redis.call('HSETNX', k.messages, id, message) == 1
-  redis.call('HSET', k.state, 'high', id)
+  set_state(k, 'high', tonumber(id))
   return id
 end
 
@@ -66,20 +66,20 @@ local function store_jobs(k, jobs, now)
     return ids
   end
   redis.call('INCRBY', k.message_id, #jobs)
+  local at_once = times(now, 0, nil)
   for i, job in ipairs(jobs) do
-    local id, ready = ids[i], now
-    messages[#messages + 1], messages[#messages + 2] = id, job.message
+    local id, since, m, r = ids[i], at_once, 2 * i, 4 * i
+    messages[m - 1], messages[m] = id, job.message
     if job.delay > 0 then
-      ready = enqueue(k, id, job.delay, now)
+      since = times(enqueue(k, id, job.delay, now), 0, nil)
     else
       waiting[#waiting + 1] = id
     end
-    local n = #records
-    records[n + 1], records[n + 2] = id .. ':job', job_record(job, now)
-    records[n + 3], records[n + 4] = id .. ':times', times(ready, 0, nil)
+    records[r - 3], records[r - 2] = id .. ':job', job_record(job, now)
+    records[r - 1], records[r] = id .. ':times', since
   end
   redis.call('HSET', k.messages, unpack(messages))
-  redis.call('HSET', k.state, 'high', ids[#ids])
+  set_state(k, 'high', last + #jobs)
   if #waiting > 0 then
     redis.call('LPUSH', k.waiting, unpack(waiting))
   end
@@ -98,9 +98,10 @@ end
 local function drop_receipts(k, now, limit)
   local old = redis.call('ZRANGEBYSCORE', k.receipts_at, '-inf', text(now - RECEIPT_KEPT),
     'LIMIT', 0, limit)
-  for _, token in ipairs(old) do
-    redis.call('HDEL', k.receipts, token)
-    redis.call('ZREM', k.receipts_at, token)
+  for from = 1, #old, AT_ONCE do
+    local to = math.min(from + AT_ONCE - 1, #old)
+    redis.call('HDEL', k.receipts, unpack(old, from, to))
+    redis.call('ZREM', k.receipts_at, unpack(old, from, to))
   end
   return #old
 end
@@ -143,14 +144,14 @@ local function heed_set_back(k, now)
     redis.call('ZADD', k.leases_at, text(now), id)
   end
   if state(k, 'grace_until') > now + OUTAGE_GRACE then
-    redis.call('HSET', k.state, 'grace_until', text(now + OUTAGE_GRACE))
+    set_state(k, 'grace_until', now + OUTAGE_GRACE)
   end
 end
 
 -- Returns the jobs of dead leases to the queue, a chunk of them.
 local function reclaim(k, now)
   local freed, front = {}, {}
-  if outage(k, now) then
+  if not k.has.leases_at or outage(k, now) then
     return freed
   end
   local dead = redis.call('ZRANGEBYSCORE', k.leases_at, '-inf', text(now - LEASE_DEAD_AFTER),

@@ -11,13 +11,9 @@ local function read_lease(record)
   }
 end
 
-local RECORD_FIELDS = 4
-
--- Appends the fields of a job's records to the arguments of HMGET.
-local function record_fields(fields, id)
-  local n = #fields
-  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
-    id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes'
+-- Whether this is the record of a job (JSON), as far as that shows at its ends.
+local function is_job(record)
+  return record and string.find(record, '{"key":"', 1, true) == 1 and string.byte(record, -1) == 125
 end
 
 -- What is kept of a job: its lease or nil, job (JSON) or false, crashes, and
@@ -25,21 +21,15 @@ end
 -- that is not known), how many attempts were counted when that was written
 -- (where there are more, a PHP worker took it since), when one of ours first
 -- took it (first, nil if none did).
--- `found` is what HMGET answered for such fields, behind so many others.
-local function records_from(found, before)
-  local ready, attempts, first = string.match(found[before + 3] or '', '^(%S+) (%d+) (%S+)$')
-  return {
-    lease = found[before + 1] and read_lease(found[before + 1]),
-    job = string.match(found[before + 2] or '', '^{"key":".*}$') or false,
-    ready = tonumber(ready), attempts = tonumber(attempts), first = tonumber(first),
-    crashes = tonumber(found[before + 4] or '0') or 0,
-  }
-end
-
 local function records_of(k, id)
-  local fields = {}
-  record_fields(fields, id)
-  return records_from(redis.call('HMGET', k.jobs, unpack(fields)), 0)
+  local found = redis.call('HMGET', k.jobs, id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes')
+  local ready, attempts, first = string.match(found[3] or '', '^(%S+) (%d+) (%S+)$')
+  return {
+    lease = found[1] and read_lease(found[1]),
+    job = is_job(found[2]) and found[2],
+    ready = tonumber(ready), attempts = tonumber(attempts), first = tonumber(first),
+    crashes = tonumber(found[4] or '0') or 0,
+  }
 end
 
 local function times(ready, attempts, first)
@@ -66,7 +56,7 @@ end
 -- Longer than the members of a sorted set that Redis keeps as a list.
 local LONG = string.rep('-', 100)
 -- Members from which on it is worth that.
-local MANY = 16
+local MANY = 4
 
 -- Adds pairs of score and id to a sorted set. Redis keeps a small set as a
 -- list, which each ZADD walks from its start and reads every score of; one
@@ -84,6 +74,7 @@ end
 -- Writes a lease. More fields of the job's records may follow.
 local function hold(k, id, lease, now, ...)
   local score = lease_score(lease.ttr, now)
+  k.has.reserved, k.has.leases_at = true, true
   redis.call('ZADD', k.reserved, score, id)
   redis.call('HSET', k.jobs, id .. ':lease', lease_record(lease, score), ...)
   redis.call('ZADD', k.leases_at, text(now), id)
@@ -146,18 +137,9 @@ local function forgive(k, id, records, dead)
   drop_lease(k, id)
 end
 
--- Appends all fields that are kept of a job which is not over.
-local function all_fields(fields, id)
-  local n = #fields
-  fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
-    id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes'
-  fields[n + 5], fields[n + 6], fields[n + 7] = id .. ':progress', id .. ':record', id .. ':changed'
-end
-
 local function forget_records(k, id)
-  local fields = {}
-  all_fields(fields, id)
-  redis.call('HDEL', k.jobs, unpack(fields))
+  redis.call('HDEL', k.jobs, id .. ':lease', id .. ':job', id .. ':times', id .. ':crashes', id .. ':progress',
+    id .. ':record', id .. ':changed')
   redis.call('ZREM', k.leases_at, id)
   if k.has.orphans then
     redis.call('ZREM', k.orphans, id)
@@ -171,12 +153,8 @@ local function forget(k, id)
   forget_records(k, id)
 end
 
--- The same for as many as one command takes.
-local function forget_all(k, ids)
-  local fields = {}
-  for _, id in ipairs(ids) do
-    all_fields(fields, id)
-  end
+-- The same for as many as one command takes; `fields` are all that is kept of them in k.jobs.
+local function forget_all(k, ids, fields)
   redis.call('ZREM', k.reserved, unpack(ids))
   redis.call('HDEL', k.attempts, unpack(ids))
   redis.call('HDEL', k.messages, unpack(ids))
