@@ -25,6 +25,7 @@ macro_rules! on_both_stores {
 
 mod bad_input;
 mod bench;
+mod building;
 mod canary;
 mod chaos;
 mod commands;

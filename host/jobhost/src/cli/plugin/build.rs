@@ -1,6 +1,6 @@
 //! `jobhost plugin build`: from a project's sources to its plugin, and what that plugin is.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine;
 use crate::project::languages::{Made, Packages, Supplies};
-use crate::project::{Project, encode, is_component};
+use crate::project::{Project, check_bundle, encode, is_component};
 use crate::registry::settings_of;
 
 /// Bytes of what a build may leave. A host's own limit is `component-bytes`.
@@ -59,6 +59,7 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
         Some(tools) => tools,
         None => tools.insert(tools::find(language, folder).await?),
     };
+    let _turn = turn(folder).await;
     if language.supplies == Supplies::CBindings {
         bindings::bring_up_to_date(folder)?;
     }
@@ -72,6 +73,13 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
         Made::Component(path) => read(&folder.join(path))?,
+        Made::Bundle { component, exports } => {
+            // Whose build script does not write it is not asked.
+            if let Ok(document) = fs::read_to_string(folder.join(exports)) {
+                check_bundle(folder, &document).map_err(CliError::NotSo)?;
+            }
+            read(&folder.join(component))?
+        }
         Made::Core(path) => {
             let module = read(&folder.join(path))?;
             if is_component(&module) { module } else { encode(&module, folder).map_err(CliError::NotSo)? }
@@ -79,6 +87,17 @@ pub(super) async fn build(project: &Project, tools: &mut Option<Tools>) -> Resul
     };
     replace(wasm, &bytes).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     Ok(began.elapsed())
+}
+
+/// Waits for other builds of the project, as two at once are in each other's way, and keeps others waiting for as long as it
+/// lives. None where the file system has no locks.
+async fn turn(folder: &Path) -> Option<File> {
+    let lock = File::open(folder).ok()?;
+    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        complain(&format!("another build of {} is under way; waiting for its end", folder.display()));
+        return tokio::task::spawn_blocking(move || lock.lock().ok().map(|()| lock)).await.ok()?;
+    }
+    Some(lock)
 }
 
 /// Installs a project's packages where that has not been done since they were declared.
@@ -113,6 +132,6 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         return Ok(());
     }
     let beside = path.with_extension(format!("wasm.{}", std::process::id()));
-    let written = fs::File::create(&beside).and_then(|mut file| file.write_all(bytes));
+    let written = File::create(&beside).and_then(|mut file| file.write_all(bytes));
     written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| drop(fs::remove_file(&beside)))
 }

@@ -24,7 +24,8 @@ const NPM: Tool = Tool {
 const PACKAGES: Packages = Packages {
     folder: "node_modules",
     declared: &["package.json", "package-lock.json"],
-    commands: &[&["{npm}", "install", "--no-audit", "--no-fund"]],
+    // In a folder above there may be a workspace, of which the project is no part.
+    commands: &[&["{npm}", "install", "--workspaces=false", "--no-audit", "--no-fund"]],
 };
 
 static LIBRARY: Library =
@@ -39,8 +40,8 @@ pub(super) const JAVASCRIPT: Language = Language {
     requests: None,
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
-    commands: &[&["{npm}", "run", "--silent", "build"]],
-    made: Made::Component("build/plugin.wasm"),
+    commands: &[&["{npm}", "run", "--workspaces=false", "--silent", "build"]],
+    made: Made::Bundle { component: "build/plugin.wasm", exports: "build/plugin.json" },
     derived: &["node_modules", "package-lock.json", "build"],
 };
 
