@@ -13,7 +13,7 @@ const TYPES: &str = "types";
 const NEAR: f64 = 0.8;
 
 /// The exported interfaces that the host knows of, in the order in which they are named to the user.
-pub(crate) const INTERFACES: [&str; 7] =
+pub const INTERFACES: [&str; 7] =
     ["handler", "time-to-run", "retry-policy", "before-push", "before-exec", "after-exec", "after-error"];
 
 /// Bytes of a name that might be one of ours, misspelt; comparing a longer one would take long.

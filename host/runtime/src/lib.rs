@@ -55,7 +55,7 @@ pub use capabilities::{
 };
 pub use compiler::{Compiler, compile_as_child};
 pub use engine::{Allocation, Engine, EngineError, EngineSettings};
-pub use exports::{Exports, VERSION};
+pub use exports::{Exports, INTERFACES, VERSION};
 pub use host::CallHost;
 pub use inspect::{Contents, Inspection, Producer, inspect};
 pub use interrupt::Interrupt;

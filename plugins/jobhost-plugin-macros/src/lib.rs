@@ -21,7 +21,8 @@ export!(
     handler, "execute", "(job: wit::Job) -> Result<String, wit::JobError>"
 );
 export!(
-    /// Answers how long a job may take: `fn(&Draft) -> Option<Duration>`. `None` leaves it to the queue.
+    /// Answers how long a job may take: `fn(&Draft<P>) -> Option<Duration>`. `None` leaves it to the queue, and so is a job
+    /// left whose payload is no `P`, with a line in the log.
     time_to_run, "get_ttr", "(draft: wit::JobDraft) -> Option<u32>"
 );
 export!(
@@ -30,7 +31,8 @@ export!(
     retry_policy, "can_retry", "(job: wit::Job, cause: wit::FailureCause) -> wit::RetryDecision"
 );
 export!(
-    /// Hears of every job before it is stored: `fn(Draft) -> Result<PushDecision, HookError>`.
+    /// Hears of every job before it is stored: `fn(Draft<P>) -> Result<PushDecision, HookError>`. The hook fails on a job
+    /// whose payload is no `P`; `Draft` takes all.
     before_push, "before_push", "(draft: wit::JobDraft) -> Result<wit::PushDecision, String>"
 );
 export!(

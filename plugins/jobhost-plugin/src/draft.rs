@@ -3,21 +3,22 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::export::{millis, wit};
-use crate::job::Json;
+use crate::job::{InvalidJson, Json};
 use crate::queue::PushError;
 
 /// A job that is not stored yet: what [`crate::queue::push`] takes, and what
-/// `time_to_run` and `before_push` are asked about.
+/// `time_to_run` and `before_push` are asked about, with its payload as `P`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draft {
+pub struct Draft<P = Json> {
     /// The queue's configured name.
     pub queue: String,
     /// What to run.
     pub name: String,
-    /// A JSON object as text; empty means `{}`.
-    pub payload: Json,
+    /// A JSON object; as text, empty means `{}`. Fields that `P` does not name are ignored.
+    pub payload: P,
     /// How long it waits first, in whole milliseconds.
     pub delay: Option<Duration>,
     /// How long an attempt may take; kept in whole seconds, rounded up, at least one.
@@ -52,6 +53,13 @@ impl Draft {
             ttr: None,
             metadata: Vec::new(),
         })
+    }
+
+    /// The same draft with its payload read, for a function that takes `P`; as [`Json`] it is not looked at.
+    pub(crate) fn read_for<P: DeserializeOwned + 'static>(self) -> Result<Draft<P>, InvalidJson> {
+        let Self { queue, name, payload, delay, ttr, metadata } = self;
+        let payload = if payload.as_text().is_empty() { Json::from_text("{}") } else { payload };
+        Ok(Draft { queue, name, payload: payload.read_for()?, delay, ttr, metadata })
     }
 
     /// Lets it wait this long first.

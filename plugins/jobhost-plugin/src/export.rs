@@ -51,8 +51,19 @@ fn execute<P: DeserializeOwned, O: Serialize>(
     Ok(if text == "null" { String::new() } else { text })
 }
 
-pub fn time_to_run(ask: impl FnOnce(&Draft) -> Option<Duration>, draft: wit::JobDraft) -> Option<u32> {
-    ask(&Draft::from_wit(draft)).map(whole_seconds)
+pub fn time_to_run<P: DeserializeOwned + 'static>(
+    ask: impl FnOnce(&Draft<P>) -> Option<Duration>,
+    draft: wit::JobDraft,
+) -> Option<u32> {
+    let name = draft.name.clone();
+    match Draft::from_wit(draft).read_for() {
+        Ok(draft) => ask(&draft).map(whole_seconds),
+        Err(error) => {
+            let line = format!("{}; its time to run is left to the queue", unreadable("payload", &name, &error));
+            context::log(Level::Warn, &line);
+            None
+        }
+    }
 }
 
 pub fn retry_policy<P: DeserializeOwned + 'static>(
@@ -73,11 +84,14 @@ pub fn retry_policy<P: DeserializeOwned + 'static>(
     .into_wit()
 }
 
-pub fn before_push(
-    hear: impl FnOnce(Draft) -> Result<PushDecision, HookError>,
+pub fn before_push<P: DeserializeOwned + 'static>(
+    hear: impl FnOnce(Draft<P>) -> Result<PushDecision, HookError>,
     draft: wit::JobDraft,
 ) -> Result<wit::PushDecision, String> {
-    hear(Draft::from_wit(draft)).map(PushDecision::into_wit).map_err(|error| error.to_string())
+    let name = draft.name.clone();
+    let draft = Draft::from_wit(draft).read_for();
+    let draft = draft.map_err(|error| HookError::new(unreadable("payload", &name, &error)));
+    draft.and_then(hear).map(PushDecision::into_wit).map_err(|error| error.to_string())
 }
 
 pub fn before_exec<P: DeserializeOwned + 'static>(
@@ -181,6 +195,35 @@ mod tests {
             failure.message
         );
         assert_eq!(failure.details[0], ("path".into(), "width".into()));
+    }
+
+    fn draft(payload: &str) -> wit::JobDraft {
+        wit::JobDraft {
+            queue: "q".into(),
+            name: "Resize".into(),
+            payload: payload.into(),
+            delay: None,
+            ttr: None,
+            metadata: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_asked_about_a_draft_takes_its_payload_as_its_type() {
+        let ask = |draft: &Draft<Resize>| Some(Duration::from_secs(draft.payload.width.into()));
+        assert_eq!(time_to_run(ask, draft(r#"{"width":20}"#)), Some(20));
+        let nothing = |draft: &Draft<std::collections::HashMap<String, u32>>| {
+            draft.payload.is_empty().then_some(Duration::from_secs(1))
+        };
+        assert_eq!(time_to_run(nothing, draft("")), Some(1));
+        let hear = |draft: Draft<Resize>| Ok(PushDecision::Reject(format!("{} pixels", draft.payload.width)));
+        let decision = before_push(hear, draft(r#"{"width":20}"#)).unwrap();
+        assert!(matches!(&decision, wit::PushDecision::Reject(why) if why == "20 pixels"), "{decision:?}");
+        let told = before_push(hear, draft(r#"{"width":"x"}"#)).unwrap_err();
+        assert!(told.starts_with("the payload of Resize: width: invalid type"), "{told}");
+        let any = |draft: Draft| Ok(PushDecision::Replace(draft));
+        let decision = before_push(any, draft("no JSON")).unwrap();
+        assert!(matches!(&decision, wit::PushDecision::Replace(draft) if draft.payload == "no JSON"), "{decision:?}");
     }
 
     fn report() -> wit::AttemptReport {

@@ -45,9 +45,8 @@
 //! struct Video { minutes: u32 }
 //!
 //! #[jobhost_plugin::time_to_run]
-//! fn time_to_run(draft: &Draft) -> Option<Duration> {
-//!     let video: Video = draft.payload.read().ok()?;
-//!     Some(Duration::from_mins(2) * video.minutes)
+//! fn time_to_run(draft: &Draft<Video>) -> Option<Duration> {
+//!     Some(Duration::from_mins(2) * draft.payload.minutes)
 //! }
 //!
 //! #[jobhost_plugin::retry_policy]
@@ -64,7 +63,7 @@
 //! # Hooks
 //!
 //! [`before_push`], [`before_exec`], [`after_exec`] and [`after_error`] hear of the jobs of the queues that name the plugin as
-//! a hook, whoever handles them. `Job<P>` reads their payloads, `Job` leaves them as text.
+//! a hook, whoever handles them. `Job<P>` and `Draft<P>` read their payloads, `Job` and `Draft` leave them as text.
 //!
 //! ```no_run
 //! use jobhost_plugin::{AttemptReport, ExecDecision, HookError, Job, info};

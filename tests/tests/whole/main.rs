@@ -49,6 +49,7 @@ mod mistakes;
 mod outages;
 mod pipeline;
 mod plugins;
+mod projects;
 mod publishing;
 mod reaching;
 mod readme;

@@ -11,6 +11,7 @@ use wit_component::metadata::decode;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::bindings::world;
+use super::provided::check_module;
 
 /// Where a component's header differs from that of a core module.
 const LAYER: std::ops::Range<usize> = 4..8;
@@ -30,6 +31,7 @@ pub fn encode(module: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
     let (embedded, _) = decode(&module).map_err(|error| made(&error))?;
     if embedded.is_none() {
         let (resolve, world) = world(folder)?;
+        check_module(&module, &resolve, world)?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(|error| made(&error))?;
     }
     ComponentEncoder::default()

@@ -128,6 +128,13 @@ pub enum Made {
     ByCargo,
     /// A component, here.
     Component(&'static str),
+    /// A component of a bundle of JavaScript, and what the bundler says that the bundle exports.
+    Bundle {
+        /// Where the component is.
+        component: &'static str,
+        /// Where the bundler says it: esbuild's metafile.
+        exports: &'static str,
+    },
     /// A core module, here, of which a component is made with the interface in `wit`.
     Core(&'static str),
 }

@@ -6,6 +6,7 @@ mod component;
 mod grants;
 pub mod languages;
 mod name;
+mod provided;
 pub mod sample;
 mod template;
 mod vendored;
@@ -18,6 +19,7 @@ pub use bindings::{generate, unimported};
 pub use component::{encode, is_component};
 pub use languages::{LANGUAGES, Language};
 pub use name::check_new_name;
+pub use provided::check_bundle;
 pub use template::{Kind, files};
 
 /// A folder in which a plugin is made.

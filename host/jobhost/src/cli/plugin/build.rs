@@ -1,6 +1,6 @@
 //! `jobhost plugin build`: from a project's sources to its plugin, and what that plugin is.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
 use crate::host::engine_that_tells;
 use crate::project::languages::{Made, Supplies};
-use crate::project::{Project, encode, is_component, unimported};
+use crate::project::{Project, check_bundle, encode, is_component, unimported};
 use crate::registry::settings_of;
 
 /// Bytes of what a build may leave. A host's own limit is `component-bytes`.
@@ -66,6 +66,7 @@ pub(super) async fn build(
         Some(tools) => tools,
         None => tools.insert(tools::find(language, folder).await?),
     };
+    let _turn = turn(folder).await;
     if language.supplies == Supplies::CBindings {
         bindings::bring_up_to_date(folder)?;
     }
@@ -85,6 +86,13 @@ pub(super) async fn build(
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
         Made::Component(path) => read(&folder.join(path))?,
+        Made::Bundle { component, exports } => {
+            // Whose build script does not write it is not asked.
+            if let Ok(document) = fs::read_to_string(folder.join(exports)) {
+                check_bundle(folder, &document).map_err(CliError::NotSo)?;
+            }
+            read(&folder.join(component))?
+        }
         Made::Core(path) => {
             let module = read(&folder.join(path))?;
             if is_component(&module) { module } else { encode(&module, folder).map_err(CliError::NotSo)? }
@@ -95,6 +103,17 @@ pub(super) async fn build(
             .map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", wasm.display())))?;
     }
     Ok(began.elapsed())
+}
+
+/// Waits for other builds of the project, as two at once are in each other's way, and keeps others waiting for as long as it
+/// lives. None where the file system has no locks.
+async fn turn(folder: &Path) -> Option<File> {
+    let lock = File::open(folder).ok()?;
+    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        complain(&format!("another build of {} is under way; waiting for its end", folder.display()));
+        return tokio::task::spawn_blocking(move || lock.lock().ok().map(|()| lock)).await.ok()?;
+    }
+    Some(lock)
 }
 
 /// The error of a build, with what the world lacks of what the plugin imports.

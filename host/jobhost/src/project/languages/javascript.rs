@@ -27,7 +27,8 @@ const PACKAGES: Packages = Packages {
     declared: &["package.json", "vendor/jobhost-plugin/package.json"],
     names: |_| Vec::new(),
     program: None,
-    commands: &[&["{npm}", "install", "--no-audit", "--no-fund"]],
+    // In a folder above there may be a workspace, of which the project is no part.
+    commands: &[&["{npm}", "install", "--workspaces=false", "--no-audit", "--no-fund"]],
 };
 
 static LIBRARY: Library = Library {
@@ -48,9 +49,9 @@ pub(super) const JAVASCRIPT: Language = Language {
     bundle: Some("build/plugin.js"),
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
-    commands: &[&["{npm}", "run", "--silent", "build"]],
+    commands: &[&["{npm}", "run", "--workspaces=false", "--silent", "build"]],
     reads: &[],
-    made: Made::Component("build/plugin.wasm"),
+    made: Made::Bundle { component: "build/plugin.wasm", exports: "build/plugin.json" },
     derived: &["node_modules", "build"],
     locks: &["package-lock.json"],
 };
