@@ -3,7 +3,7 @@
 use std::path::{PathBuf, absolute};
 
 use super::{Cell, Group, StoreKind};
-use crate::artifacts::guest;
+use crate::artifacts::plugin;
 
 /// The concurrency at which stores are measured that run no guests, and backlogs.
 const STORES_AT: u32 = 16;
@@ -49,7 +49,7 @@ impl Guest {
     }
 
     fn rust() -> Self {
-        Self { name: "rust".to_owned(), file: Some(guest("echo")) }
+        Self { name: "rust".to_owned(), file: Some(plugin("examples/answer")) }
     }
 }
 
