@@ -95,6 +95,7 @@ impl Host {
             registry: Arc::clone(&self.registry),
             pusher: Arc::new(Pusher::new(Arc::clone(&self.registry))),
             events,
+            engine: Some(self.engine.clone()),
             queues,
             concurrency: self.config.concurrency,
             grace: self.config.shutdown_grace,

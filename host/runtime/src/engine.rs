@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use wasmtime::component::{HasSelf, Linker};
@@ -21,6 +21,7 @@ use crate::host::{Stage, State};
 use crate::idle::{self, Number, Places};
 use crate::limits::{Limits, size};
 use crate::sandbox::Sandbox;
+use crate::threads::Threads;
 use crate::ticker::Ticker;
 
 /// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
@@ -30,9 +31,6 @@ const KEEP_MEMORY: usize = 256 << 10;
 /// As above, for a table and for the stack on which a guest runs.
 const KEEP_TABLE: usize = 64 << 10;
 const KEEP_STACK: usize = 64 << 10;
-
-/// After how many polls of guests a thread looks at its timers, at the latest: some may have computed for a whole tick.
-const POLLS: u32 = 8;
 
 /// What host functions may use of the stack below a guest's.
 const HOST_STACK: u64 = (2 << 20) - (512 << 10);
@@ -128,17 +126,16 @@ struct Inner {
     /// Held while a plugin is compiled.
     compiling: Mutex<()>,
     /// One plugin at a time is tried out, in the one slot that no call can take.
-    trial: Arc<Semaphore>,
-    calls: Arc<Semaphore>,
-    hook_calls: Arc<Semaphore>,
+    trial: Semaphore,
+    calls: Semaphore,
+    hook_calls: Semaphore,
     /// Of before-push and get-ttr alone: a hook that pushes holds its own slot while it waits for them.
-    push_calls: Arc<Semaphore>,
+    push_calls: Semaphore,
     /// Of instances: as many as the pool has.
     places: Arc<Places<Sandbox>>,
     /// Of guests that compute for longer than a tick: one for each thread.
     turns: Semaphore,
-    /// None only while it is dropped.
-    runtime: Option<Runtime>,
+    threads: Threads,
 }
 
 /// What plugins are compiled for.
@@ -179,12 +176,7 @@ impl Engine {
         }
         let build = Build { pooling: allocation == Allocation::Pooling, ..plain() };
         let machine = Machine::new(engine)?;
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime.thread_name("jobhost-guest").event_interval(POLLS).enable_time().enable_io();
-        if let Some(threads) = settings.threads {
-            runtime.worker_threads(size(u64::from(threads)));
-        }
-        let runtime = runtime.build()?;
+        let threads = Threads::start(settings.threads)?;
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
             allocation,
@@ -195,8 +187,8 @@ impl Engine {
             hook_calls: slots(settings.hook_calls),
             push_calls: slots(settings.hook_calls),
             places: Places::new(size(u64::from(places(settings)))),
-            turns: Semaphore::new(runtime.metrics().num_workers()),
-            runtime: Some(runtime),
+            turns: Semaphore::new(threads.count()),
+            threads,
         })))
     }
 
@@ -227,13 +219,13 @@ impl Engine {
     }
 
     /// The slots of this function. Functions that wait for each other never share any.
-    pub(crate) fn slots(&self, stage: Stage) -> Arc<Semaphore> {
-        Arc::clone(match stage {
+    pub(crate) fn slots(&self, stage: Stage) -> &Semaphore {
+        match stage {
             Stage::Trial => &self.0.trial,
             Stage::Execute => &self.0.calls,
             Stage::BeforePush | Stage::GetTtr => &self.0.push_calls,
             Stage::CanRetry | Stage::BeforeExec | Stage::AfterExec | Stage::AfterError => &self.0.hook_calls,
-        })
+        }
     }
 
     /// The turns of guests that compute.
@@ -279,21 +271,24 @@ impl Engine {
         Ok(machine)
     }
 
+    /// The threads on which guests run, for tasks that call plugins and do little else: from there a call is not handed from
+    /// one thread to another and back. What has to be done in time does not belong there, it would wait for guests that
+    /// compute. None while the engine ends.
+    pub fn threads(&self) -> Option<Handle> {
+        self.0.threads.handle()
+    }
+
+    /// Whether who asks is on the guests' threads.
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.threads.is_here()
+    }
+
     /// Runs a future on the guests' threads. None while the engine ends.
     pub(crate) fn spawn<F>(&self, future: F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.0.runtime.as_ref().map(|runtime| runtime.spawn(future))
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // The last owner may be a task of a runtime, which must not block on the end of another.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.0.threads.spawn(future)
     }
 }
 
@@ -408,8 +403,8 @@ fn pool_holds(limits: &Limits) -> bool {
         && limits.stack == most.stack
 }
 
-fn slots(count: u32) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(size(u64::from(count)).min(Semaphore::MAX_PERMITS)))
+fn slots(count: u32) -> Semaphore {
+    Semaphore::new(size(u64::from(count)).min(Semaphore::MAX_PERMITS))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is used as a function of map_err")]

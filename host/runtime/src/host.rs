@@ -14,7 +14,7 @@ use crate::bindings::imported::{context, queue, types};
 use crate::buckets::Buckets;
 use crate::capabilities::http::{self, Requests};
 use crate::capabilities::lasting::{self, Lasting};
-use crate::capabilities::{Granted, queues};
+use crate::capabilities::{Granted, Monotonic, queues};
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, size};
 use crate::meter::Meter;
@@ -75,6 +75,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// Whether a guest may be waiting for this one, in whose midst it would run.
+    pub(crate) fn is_asked_by_guests(self) -> bool {
+        matches!(self, Self::BeforePush | Self::GetTtr)
+    }
+
     /// The name of this function, where nothing can be pushed from within it.
     fn without_pushes(self) -> Option<&'static str> {
         match self {
@@ -107,12 +112,15 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
+    /// That of the instance, in all of its calls.
+    pub(crate) monotonic: Monotonic,
     /// Whether the instance was made, and the guest called.
     pub(crate) begun: bool,
     /// None until the guest has to do with requests: most never have. It goes before the table, whose bodies would
     /// otherwise end as if they were whole.
     requests: Option<Box<Requests>>,
-    wasi: WasiCtx,
+    /// None until the guest asks for something of it.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
     plugin: Arc<str>,
     granted: Arc<Granted>,
@@ -141,7 +149,13 @@ struct Left {
 }
 
 impl State {
-    pub(crate) fn new(setting: Setting<'_>, wasi: WasiCtx, output: (Capture, Capture)) -> Self {
+    /// With `wasi` if folders are open in it.
+    pub(crate) fn new(
+        setting: Setting<'_>,
+        wasi: Option<WasiCtx>,
+        output: (Capture, Capture),
+        monotonic: Monotonic,
+    ) -> Self {
         let limits = setting.limits;
         let mut table = ResourceTable::new();
         // The engine counts the guest's handles too, which leaves these to the host.
@@ -151,6 +165,7 @@ impl State {
             meter: Meter::new(limits, output.1.clone()),
             stdout: output.0,
             stderr: output.1,
+            monotonic,
             begun: false,
             requests: None,
             wasi,
@@ -181,8 +196,8 @@ impl State {
 
     /// The state of the same instance's next call. Of the one before stay the guest's memory and tables, as the meter counts
     /// them, and the table of what it holds, in which there must be nothing of that call; everything else begins anew.
-    pub(crate) fn next_call(&mut self, setting: Setting<'_>, wasi: WasiCtx) {
-        let next = Self::new(setting, wasi, self.output());
+    pub(crate) fn next_call(&mut self, setting: Setting<'_>, wasi: Option<WasiCtx>) {
+        let next = Self::new(setting, wasi, self.output(), self.monotonic.clone());
         let before = std::mem::replace(self, next);
         (self.meter, self.table, self.lasting) = (before.meter, before.table, before.lasting);
         self.meter.next_call();
@@ -246,6 +261,12 @@ impl State {
         self.left.pushes = pushes;
         self.left.push_bytes = push_bytes;
         Ok(())
+    }
+
+    /// Whether the guest has asked for anything of WASI, or has folders.
+    #[cfg(test)]
+    pub(crate) fn has_wasi(&self) -> bool {
+        self.wasi.is_some()
     }
 
     /// Whose call this is.
@@ -328,7 +349,11 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let output = (self.stdout.clone(), self.stderr.clone());
+            self.granted.inert(&output, &self.monotonic, self.left.call_bytes).build()
+        });
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 

@@ -2,7 +2,9 @@
 //! never more than calls that can run at once, and whoever needs a place has that of the one that has waited longest. It
 //! knows nothing of what it keeps.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -10,14 +12,15 @@ use tokio::sync::Notify;
 /// The places of an engine, and who waits in them.
 pub(crate) struct Places<T> {
     most: usize,
+    /// Places that are taken, by the busy and the idle. It is no part of the state: where nobody is idle the calls of all
+    /// threads would wait for each other's lock.
+    taken: Arc<AtomicUsize>,
     state: Mutex<State<T>>,
     /// Somebody came whose time is over before the watch looks again.
     sooner: Notify,
 }
 
 struct State<T> {
-    /// Places that are taken, by the busy and the idle.
-    taken: usize,
     /// Who has waited longest comes first.
     idle: Vec<Idle<T>>,
     plugins: u64,
@@ -37,21 +40,19 @@ pub(crate) struct Number(u64);
 
 /// A place for one instance, which is kept together with it. It is free again when this is dropped, which has to be after
 /// the instance was: as the last member of what has both.
-pub(crate) struct Place<T>(Weak<Places<T>>);
+pub(crate) struct Place<T>(Arc<AtomicUsize>, PhantomData<fn() -> T>);
 
 impl<T> Drop for Place<T> {
     fn drop(&mut self) {
-        if let Some(places) = self.0.upgrade() {
-            places.lock().taken -= 1;
-        }
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl<T> Places<T> {
     /// So many places, as many as calls that can run at once.
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let state = State { taken: 0, idle: Vec::new(), plugins: 0, looks_at: None };
-        Arc::new(Self { most, state: Mutex::new(state), sooner: Notify::new() })
+        let state = State { idle: Vec::new(), plugins: 0, looks_at: None };
+        Arc::new(Self { most, taken: Arc::default(), state: Mutex::new(state), sooner: Notify::new() })
     }
 
     /// A number that no other plugin has.
@@ -62,18 +63,20 @@ impl<T> Places<T> {
     }
 
     /// A place for a new instance, of a call that has a slot. If all are taken, somebody is idle, and has to go.
-    pub(crate) fn place(self: &Arc<Self>) -> Place<T> {
-        loop {
+    pub(crate) fn place(&self) -> Place<T> {
+        let room = |taken: usize| (taken < self.most).then_some(taken + 1);
+        while self.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, room).is_err() {
             let mut state = self.lock();
-            if state.taken < self.most || state.idle.is_empty() {
-                state.taken += 1;
-                return Place(Arc::downgrade(self));
+            if state.idle.is_empty() {
+                self.taken.fetch_add(1, Ordering::Relaxed);
+                break;
             }
             let longest = state.idle.remove(0);
             drop(state);
-            // What is kept takes its time to go, and takes the lock when its place is free.
+            // What is kept takes its time to go, and its place is free after that.
             drop(longest);
         }
+        Place(Arc::clone(&self.taken), PhantomData)
     }
 
     /// What waits for a call of this plugin, if anything does: what came last.
@@ -171,7 +174,7 @@ mod tests {
         assert_eq!(taken(&places, one, now), None);
         assert_eq!(taken(&places, other, now + MINUTE), None, "its time is over");
         assert_eq!(taken(&places, other, now), Some("c"));
-        assert_eq!(places.lock().taken, 0);
+        assert_eq!(places.taken.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -182,10 +185,10 @@ mod tests {
         let _ = keep(&places, plugin, now + MINUTE, "longest");
         let _ = keep(&places, plugin, now + MINUTE, "latest");
         let new = places.place();
-        assert_eq!((places.idle(), places.lock().taken), (1, 3));
+        assert_eq!((places.idle(), places.taken.load(Ordering::Relaxed)), (1, 3));
         assert_eq!(taken(&places, plugin, now), Some("latest"));
         drop((busy, new));
-        assert_eq!(places.lock().taken, 0);
+        assert_eq!(places.taken.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -196,7 +199,7 @@ mod tests {
             let _ = keep(&places, plugin, now + MINUTE, name);
         }
         places.forget(gone);
-        assert_eq!((places.idle(), places.lock().taken), (1, 1));
+        assert_eq!((places.idle(), places.taken.load(Ordering::Relaxed)), (1, 1));
         assert_eq!(taken(&places, other, now), Some("b"));
     }
 
@@ -209,7 +212,7 @@ mod tests {
         assert_eq!(places.lock().looks_at, Some(now + MINUTE), "it has to look sooner");
         assert_eq!(places.look(now), Some(now + MINUTE));
         assert_eq!(places.look(now + MINUTE), Some(now + MINUTE * 2));
-        assert_eq!((places.idle(), places.lock().taken), (1, 1));
+        assert_eq!((places.idle(), places.taken.load(Ordering::Relaxed)), (1, 1));
         assert_eq!(places.look(now + MINUTE * 2), None);
         assert!(keep(&places, plugin, now + MINUTE, "c"), "the watch has ended");
     }
@@ -228,6 +231,6 @@ mod tests {
         places.forget(plugin);
         assert!(!keep(&places, plugin, now, "c"));
         watching.await.unwrap();
-        assert_eq!(places.lock().taken, 0);
+        assert_eq!(places.taken.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,13 +1,16 @@
 //! Runs one call of a guest, in a sandbox that no other call shares, and turns however it ended into an [`Outcome`]. No
 //! other module sees an error of a call.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep_until};
 use wasmtime::component::{Instance, ResourceTableError};
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -70,21 +73,44 @@ pub(crate) async fn run<T: Send + 'static>(
     call: Call,
     (work, check): (Work<T>, Check<T>),
 ) -> Finished<T> {
-    let interrupt = call.interrupt.clone();
-    let slots = plugin.engine.slots(stage);
-    let slot = tokio::select! {
-        biased;
-        () = interrupt.cancelled() => return Finished::unbegun(Outcome::Cancelled),
-        slot = slots.acquire_owned() => slot,
-    };
-    let Ok(slot) = slot else {
-        return Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned()));
-    };
-    let engine = plugin.engine.clone();
-    match engine.spawn(attempt(plugin, stage, call, slot, (work, check))) {
-        Some(task) => joined(Guard(task)).await,
-        None => Finished::unbegun(Outcome::Unavailable("the engine has ended".to_owned())),
+    if plugin.engine.is_here() && !stage.is_asked_by_guests() {
+        return unless_it_panics(Box::pin(in_a_slot(plugin, stage, call, (work, check)))).await;
     }
+    let engine = plugin.engine.clone();
+    match engine.spawn(in_a_slot(plugin, stage, call, (work, check))) {
+        Some(task) => joined(Guard(task)).await,
+        None => Finished::unbegun(ended()),
+    }
+}
+
+/// The slot is given back after the sandbox is gone, or kept.
+async fn in_a_slot<T: Send + 'static>(
+    plugin: Arc<Loaded>,
+    stage: Stage,
+    call: Call,
+    (work, check): (Work<T>, Check<T>),
+) -> Finished<T> {
+    if call.interrupt.is_cancelled() {
+        return Finished::unbegun(Outcome::Cancelled);
+    }
+    let slots = plugin.engine.slots(stage);
+    // To get ready to wait costs more than to take what is free.
+    let slot = match slots.try_acquire() {
+        Ok(slot) => Ok(slot),
+        Err(_) => tokio::select! {
+            biased;
+            () = call.interrupt.cancelled() => return Finished::unbegun(Outcome::Cancelled),
+            slot = slots.acquire() => slot,
+        },
+    };
+    let Ok(slot) = slot else { return Finished::unbegun(ended()) };
+    let finished = attempt(&plugin, stage, call, (work, check)).await;
+    drop(slot);
+    finished
+}
+
+fn ended<T>() -> Outcome<T> {
+    Outcome::Unavailable("the engine has ended".to_owned())
 }
 
 /// Ends the task when nobody waits for it any more.
@@ -100,16 +126,32 @@ impl<T> Drop for Guard<T> {
 async fn joined<T>(mut task: Guard<Finished<T>>) -> Finished<T> {
     match (&mut task.0).await {
         Ok(finished) => finished,
-        Err(error) => Finished::unbegun(Outcome::Unavailable(format!("the host failed during the call: {error}"))),
+        Err(error) => failed(error),
     }
 }
 
-/// One call, from its sandbox to its report. The slot is given back after the sandbox is gone, or kept.
+/// The same for a call in the task that asks for it.
+async fn unless_it_panics<T>(mut attempt: Pin<Box<impl Future<Output = Finished<T>>>>) -> Finished<T> {
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Poll::Ready(failed(format!("panic: {}", text.unwrap_or("of an unknown kind"))))
+        })
+    })
+    .await
+}
+
+fn failed<T>(why: impl Display) -> Finished<T> {
+    Finished::unbegun(Outcome::Unavailable(format!("the host failed during the call: {why}")))
+}
+
+/// One call, from its sandbox to its report.
 async fn attempt<T: Send + 'static>(
-    plugin: Arc<Loaded>,
+    plugin: &Loaded,
     stage: Stage,
     call: Call,
-    slot: OwnedSemaphorePermit,
     (work, check): (Work<T>, Check<T>),
 ) -> Finished<T> {
     let began = Instant::now();
@@ -118,39 +160,66 @@ async fn attempt<T: Send + 'static>(
     // A budget beyond what the clock can count is a year.
     let deadline = began.checked_add(budget).unwrap_or(began + Duration::from_hours(24 * 365));
     let terms = Terms { stage, deadline, host, interrupt, tick: Tick::default() };
-    let mut sandbox = match sandbox::for_call(&plugin, &terms) {
+    let mut sandbox = match sandbox::for_call(plugin, &terms) {
         Ok(sandbox) => sandbox,
         Err(why) => return Finished::unbegun(Outcome::Unavailable(why)),
     };
     let body = async {
-        let instance = sandbox.instance(&plugin).await?;
+        let instance = sandbox.instance(plugin).await?;
         work(&mut sandbox.store, &instance).await
     };
     // The others are asked by somebody who waits and have little time: their slots bound them, and they need no turns.
     let body = async {
         if stage == Stage::Execute { turns::taken(plugin.engine.turns(), &terms.tick, body).await } else { body.await }
     };
-    // Guests that compute are stopped by the epoch, those that wait for the host or for their turn by the timer, which
-    // is therefore looked at before they go on.
-    let ended = tokio::select! {
-        biased;
-        () = terms.interrupt.cancelled() => Ended::Cancelled,
-        () = tokio::time::sleep_until(deadline.into()) => Ended::TimedOut,
-        result = body => Ended::ByItself(result),
-    };
-    let usage = usage(&sandbox.store, &plugin, began);
+    let ended = until(deadline, &terms.interrupt, body).await;
+    let usage = usage(&sandbox.store, plugin, began);
     let outcome = match ended {
         Ended::ByItself(Ok(value)) => Outcome::Returned(value),
-        Ended::ByItself(Err(error)) => classify(&error, sandbox.store.data(), &plugin, budget),
+        Ended::ByItself(Err(error)) => classify(&error, sandbox.store.data(), plugin, budget),
         Ended::TimedOut => Outcome::fault(timed_out(budget)),
         Ended::Cancelled => Outcome::Cancelled,
     };
     let mut finished = Finished { outcome, usage };
-    check(&mut finished, &plugin);
+    check(&mut finished, plugin);
     let answered = matches!(finished.outcome, Outcome::Returned(_));
-    sandbox::after_call(&plugin, stage, answered, sandbox);
-    drop(slot);
+    sandbox::after_call(plugin, stage, answered, sandbox);
     finished
+}
+
+/// Runs `body` until it ends, time is over or the caller ends it. Guests that compute are stopped by the epoch, those that
+/// wait for the host or for their turn by the timer, which is therefore looked at before they go on. Most have ended by
+/// then: for them there is no timer.
+async fn until<T>(
+    deadline: Instant,
+    interrupt: &Interrupt,
+    body: impl Future<Output = wasmtime::Result<T>>,
+) -> Ended<T> {
+    let (mut body, mut cancelled) = (pin!(body), pin!(interrupt.cancelled()));
+    let mut time_out: Option<Pin<Box<Sleep>>> = None;
+    let mut has_begun = false;
+    poll_fn(|context| {
+        let first = !std::mem::replace(&mut has_begun, true);
+        if first && interrupt.is_cancelled() {
+            return Poll::Ready(Ended::Cancelled);
+        }
+        // To make the sandbox may have taken all of it.
+        if first && Instant::now() >= deadline {
+            return Poll::Ready(Ended::TimedOut);
+        }
+        if first && let Poll::Ready(result) = body.as_mut().poll(context) {
+            return Poll::Ready(Ended::ByItself(result));
+        }
+        if cancelled.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ended::Cancelled);
+        }
+        let time_out = time_out.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        if time_out.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ended::TimedOut);
+        }
+        if first { Poll::Pending } else { body.as_mut().poll(context).map(Ended::ByItself) }
+    })
+    .await
 }
 
 fn usage(store: &Store<State>, plugin: &Loaded, began: Instant) -> Usage {

@@ -40,6 +40,7 @@ mod reuse;
 mod sandbox;
 mod signature;
 mod source;
+mod threads;
 mod ticker;
 mod try_out;
 mod turns;

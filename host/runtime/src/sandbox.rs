@@ -36,7 +36,6 @@ pub(crate) struct Sandbox {
     instance: Option<Instance>,
     /// Those that the guest may hold open.
     folders: Vec<fs::Identity>,
-    monotonic: Monotonic,
     made: Instant,
     calls: u32,
     /// The last: it is free when the rest is gone.
@@ -93,12 +92,11 @@ impl Sandbox {
         let output = (capture(), capture());
         let monotonic = plugin.granted.monotonic();
         let (wasi, folders) = wasi(plugin, &output, &monotonic)?;
-        let mut store = Store::new(plugin.pre.engine(), State::new(setting(plugin, terms), wasi, output));
+        let mut store = Store::new(plugin.pre.engine(), State::new(setting(plugin, terms), wasi, output, monotonic));
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(size(limits.host_call_bytes));
         store.set_max_component_handles(size(u64::from(limits.handles)));
-        let mut sandbox =
-            Self { store, instance: None, folders, monotonic, made: Instant::now(), calls: 0, _place: place };
+        let mut sandbox = Self { store, instance: None, folders, made: Instant::now(), calls: 0, _place: place };
         sandbox.begin(plugin, terms)?;
         Ok(sandbox)
     }
@@ -106,7 +104,8 @@ impl Sandbox {
     /// Makes it ready for another call. Not if a granted folder is another one by now, of which the guest may hold the one
     /// before.
     fn next_call(&mut self, plugin: &Loaded, terms: &Terms) -> Result<bool, String> {
-        let (wasi, folders) = wasi(plugin, &self.store.data().output(), &self.monotonic)?;
+        let state = self.store.data();
+        let (wasi, folders) = wasi(plugin, &state.output(), &state.monotonic)?;
         if folders != self.folders {
             return Ok(false);
         }
@@ -179,24 +178,18 @@ fn setting<'a>(plugin: &'a Loaded, terms: &Terms) -> Setting<'a> {
     }
 }
 
-/// Random bytes that are made at once, at most: they are made in one go, which nothing can stop.
-const RANDOM: u64 = 1 << 20;
-
-/// The inert set and what is granted of it: no arguments, no standard input, no network. Also which folders it opened.
+/// The inert set and what is granted of it, and which folders it opened. Without any the set is only made when the guest
+/// asks for something of it: to make one costs as much as all else that is done for the smallest of calls.
 fn wasi(
     plugin: &Loaded,
     output: &(Capture, Capture),
     monotonic: &Monotonic,
-) -> Result<(WasiCtx, Vec<fs::Identity>), String> {
-    let mut builder = WasiCtx::builder();
-    builder
-        .stdout(output.0.clone())
-        .stderr(output.1.clone())
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(plugin.settings.limits.host_call_bytes.min(RANDOM));
-    plugin.granted.set_up(&mut builder, monotonic);
-    let folders = fs::open(&mut builder, &plugin.settings.grants.fs)?;
-    Ok((builder.build(), folders))
+) -> Result<(Option<WasiCtx>, Vec<fs::Identity>), String> {
+    let grants = &plugin.settings.grants.fs;
+    if grants.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let mut builder = plugin.granted.inert(output, monotonic, plugin.settings.limits.host_call_bytes);
+    let folders = fs::open(&mut builder, grants)?;
+    Ok((Some(builder.build()), folders))
 }

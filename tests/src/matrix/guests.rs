@@ -1,10 +1,10 @@
-//! The components that are measured: each returns its payload, or nothing.
+//! The components that are measured: each returns what it was given, or nothing.
 
 use std::env;
 use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
-use crate::artifacts::guest;
+use crate::artifacts::plugin;
 use crate::tools::tool_variables;
 use crate::workplace::Workplace;
 
@@ -23,8 +23,8 @@ pub struct Guest {
 enum Origin {
     /// Built into `jobhost bench`.
     Host,
-    /// The guest `echo` of the tests.
-    Tests,
+    /// An example of the guest crate.
+    Crate,
     /// A new project whose source, at this path, is this.
     Project(&'static str, &'static str),
     /// Somebody's.
@@ -37,7 +37,7 @@ const PYTHON: Origin = Origin::Project("src/plugin.py", include_str!("guests/plu
 impl Guest {
     /// All that need no file.
     pub fn known() -> Vec<Self> {
-        let known = [("no-op", Origin::Host), ("rust", Origin::Tests), ("javascript", JAVASCRIPT), ("python", PYTHON)];
+        let known = [("no-op", Origin::Host), ("rust", Origin::Crate), ("javascript", JAVASCRIPT), ("python", PYTHON)];
         known.into_iter().map(|(name, from)| Self { name: name.to_owned(), from }).collect()
     }
 
@@ -76,7 +76,7 @@ impl Guest {
     pub(super) fn file(&self, place: &Workplace) -> Option<PathBuf> {
         match &self.from {
             Origin::Host => None,
-            Origin::Tests => Some(guest("echo")),
+            Origin::Crate => Some(plugin("examples/answer")),
             Origin::File(file) => Some(file.clone()),
             Origin::Project(source, text) => {
                 let name = format!("echo-{}", self.name);

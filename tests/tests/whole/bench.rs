@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::settings::one_guest;
 
 /// What is told of each part.
-const FIGURES: [(&str, &[&str]); 6] = [
+const FIGURES: [(&str, &[&str]); 7] = [
     ("push-single", &["speed"]),
     ("push-bulk", &["speed"]),
-    ("sandbox", &["speed, one thread", "time, one thread", "speed, all threads", "time, all threads"]),
+    ("sandbox", &["speed, one thread", "time, one thread", "CPU of the host, one thread"]),
+    ("sandbox", &["speed, all threads", "time, all threads", "CPU of the host, all threads"]),
     ("store", &["speed", "CPU of the host"]),
     ("drain", &["speed", "CPU of the host", "peak memory", "share of store"]),
     ("idle", &["p50", "p95", "p99"]),

@@ -8,6 +8,7 @@ use jobhost_queue::envelope;
 use jobhost_queue::{Channel, NewJob, Store};
 use jobhost_runtime::types::Job;
 use jobhost_runtime::{Allocation, Engine, LoadError, Plugin, Source};
+use tokio::runtime::Handle;
 
 use super::{Bench, BenchError, Scene};
 use crate::config::{Config, QueueConfig, Request, load_without_file};
@@ -57,6 +58,11 @@ impl Rig {
         *self.engine.allocation() == Allocation::Pooling
     }
 
+    /// Where a worker's attempts run.
+    pub(super) fn threads(&self) -> Result<Handle, BenchError> {
+        self.engine.threads().ok_or_else(|| BenchError::Bug("the engine has ended".to_owned()))
+    }
+
     /// The worker of the program, with this listener instead of a console.
     pub(super) fn worker(
         &self,
@@ -74,6 +80,7 @@ impl Rig {
             pusher: Arc::new(Pusher::new(Arc::clone(&registry))),
             registry,
             events: Events::to(vec![listener, tally.clone()]),
+            engine: Some(self.engine.clone()),
             queues: Served::All,
             concurrency: config.concurrency,
             grace: config.shutdown_grace,

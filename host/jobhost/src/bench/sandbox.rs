@@ -1,4 +1,4 @@
-//! Sandboxes alone: each job in one of its own, as in a worker, and no store.
+//! Sandboxes alone: each job in one of its own, on the threads on which a worker's attempts run, and no store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jobhost_runtime::types::{Job, JobDraft, Level, PushError};
 use jobhost_runtime::{Buckets, Call, CallHost, Interrupt, Outcome, Plugin};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use super::figure::{Sample, Unit};
 use super::rig::Rig;
@@ -17,55 +17,63 @@ use crate::cause;
 
 /// First with one thread for guests, then with one for each processor.
 pub(super) async fn alone(scene: &Scene, pooled: &mut Option<bool>) -> Result<Vec<Sample>, BenchError> {
-    let mut samples = on_threads(scene, Some(1), ["speed, one thread", "time, one thread"], pooled).await?;
-    samples.extend(on_threads(scene, None, ["speed, all threads", "time, all threads"], pooled).await?);
+    let mut samples =
+        on_threads(scene, Some(1), ["speed, one thread", "time, one thread", "CPU of the host, one thread"], pooled)
+            .await?;
+    samples.extend(
+        on_threads(scene, None, ["speed, all threads", "time, all threads", "CPU of the host, all threads"], pooled)
+            .await?,
+    );
     Ok(samples)
 }
 
 async fn on_threads(
     scene: &Scene,
     threads: Option<u32>,
-    [speed, time]: [&'static str; 2],
+    [speed, time, cost]: [&'static str; 3],
     pooled: &mut Option<bool>,
 ) -> Result<Vec<Sample>, BenchError> {
     let rig = Rig::load(scene, threads).await?;
     *pooled = Some(rig.pooled());
     let (job, stop) = (rig.job(&scene.bench), &scene.stop);
     // The first in a slot of the pool costs more.
-    run(&rig.plugin, &job, (2 * scene.bench.concurrency, scene.bench.concurrency), stop).await?;
+    run(&rig, &job, (2 * scene.bench.concurrency, scene.bench.concurrency), stop).await?;
     let (cpu, began) = (gauge::of_this_process(), Instant::now());
-    run(&rig.plugin, &job, (scene.bench.jobs, scene.bench.concurrency), stop).await?;
+    run(&rig, &job, (scene.bench.jobs, scene.bench.concurrency), stop).await?;
     let (took, jobs) = (began.elapsed(), f64::from(scene.bench.jobs));
     let per_job = |took: Duration| took.as_secs_f64() * 1e6 / jobs;
     let mut samples = vec![
         Sample { name: speed, unit: Unit::JobsPerSecond, value: jobs / took.as_secs_f64().max(1e-9) },
         Sample { name: time, unit: Unit::MicrosPerJob, value: per_job(took) },
     ];
-    if let (Some(1), Some(before), Some(after)) = (threads, cpu, gauge::of_this_process()) {
+    if let (Some(before), Some(after)) = (cpu, gauge::of_this_process()) {
         let value = per_job(after.saturating_sub(before));
-        samples.push(Sample { name: "CPU of the host, one thread", unit: Unit::MicrosPerJob, value });
+        samples.push(Sample { name: cost, unit: Unit::MicrosPerJob, value });
     }
     Ok(samples)
 }
 
 /// So many jobs, so many at once.
 async fn run(
-    plugin: &Plugin,
+    rig: &Rig,
     job: &Job,
     (jobs, at_once): (u32, u32),
     stop: &watch::Receiver<bool>,
 ) -> Result<(), BenchError> {
     let left = Arc::new(AtomicU32::new(jobs));
-    let mut callers = JoinSet::new();
+    let (mut callers, threads) = (JoinSet::new(), rig.threads()?);
     for _ in 0..at_once.min(jobs) {
-        let (plugin, job, left, stop) = (plugin.clone(), job.clone(), Arc::clone(&left), stop.clone());
-        callers.spawn(async move {
+        let (plugin, job, left, stop) = (rig.plugin.clone(), job.clone(), Arc::clone(&left), stop.clone());
+        let caller = async move {
             let take = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            while take() && !*stop.borrow() {
+            while take() && !stop.has_changed().unwrap_or(true) {
                 call(&plugin, &job).await?;
+                // As an attempt does that waits for its settlement: no caller keeps a thread to itself.
+                yield_now().await;
             }
             Ok::<_, BenchError>(())
-        });
+        };
+        callers.spawn_on(caller, &threads);
     }
     while let Some(ended) = callers.join_next().await {
         ended.map_err(|panic| BenchError::Bug(panic.to_string()))??;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jobhost_queue::{Reserved, Settled, Settlement, Store, Verdict};
+use jobhost_runtime::Engine;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -49,6 +51,8 @@ pub struct Worker {
     pub pusher: Arc<Pusher>,
     /// Who listens.
     pub events: Events,
+    /// What runs the plugins, on whose threads attempts run; none if there are no plugins.
+    pub engine: Option<Engine>,
     /// The queues to serve.
     pub queues: Served,
     /// Jobs at once, at least 1.
@@ -82,6 +86,8 @@ pub(super) struct Shared {
     pusher: Arc<Pusher>,
     pub(super) events: Events,
     identity: String,
+    /// Where attempts run: with their guests, so that no call is handed from one thread to another and back.
+    threads: Handle,
     pub(super) leases: Leases,
     settler: Settler,
     pub(super) suspects: Suspects,
@@ -118,12 +124,14 @@ impl Worker {
         let unusable = Unusable::new(Arc::clone(&bell));
         let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone(), unusable.clone());
         let (tell_takers, told) = watch::channel(false);
+        let threads = self.engine.as_ref().and_then(Engine::threads).unwrap_or_else(Handle::current);
         let shared = Arc::new(Shared {
             store: self.store,
             registry: self.registry,
             pusher: self.pusher,
             events: self.events,
             identity: self.identity.to_string(),
+            threads,
             leases: Leases::default(),
             settler,
             suspects: Suspects::default(),
@@ -263,7 +271,7 @@ async fn look_at_all(
         for reserved in jobs {
             if let Some(slot) = slots.pop() {
                 let slot = TakenSlot::new(Arc::clone(shared), &reserved, asked_at, slot);
-                attempts.spawn(attempt(slot, Arc::clone(&source.queue), reserved));
+                attempts.spawn_on(attempt(slot, Arc::clone(&source.queue), reserved), &shared.threads);
             }
         }
         in_hand = slots.pop();

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 pub use clock::Clock;
 pub(crate) use clock::Monotonic;
@@ -30,6 +30,7 @@ pub use random::Random;
 pub use secrets::{SecretGrant, SecretSource};
 
 use crate::load_error::Problem;
+use crate::output::Capture;
 use secrets::Secrets;
 
 /// Variables, keys or secrets of one plugin.
@@ -40,6 +41,9 @@ const NAME: usize = 200;
 
 /// Bytes of the value of one.
 const VALUE: usize = 64 << 10;
+
+/// Random bytes that are made at once, at most: they are made in one go, which nothing can stop.
+const RANDOM: u64 = 1 << 20;
 
 /// What the operator allows a plugin. The default is nothing, with the host's own clocks and random numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,8 +123,22 @@ impl Granted {
         Monotonic::new(self.clock)
     }
 
-    /// Gives a call its variables, clocks and random numbers.
-    pub(crate) fn set_up(&self, builder: &mut WasiCtxBuilder, monotonic: &Monotonic) {
+    /// What every call has of WASI: its output, its variables, clocks and random numbers; no arguments, no standard input,
+    /// no network. `most` are the bytes that cross the border in one host call.
+    pub(crate) fn inert(&self, output: &(Capture, Capture), monotonic: &Monotonic, most: u64) -> WasiCtxBuilder {
+        let mut builder = WasiCtx::builder();
+        builder
+            .stdout(output.0.clone())
+            .stderr(output.1.clone())
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .max_random_size(most.min(RANDOM));
+        self.set_up(&mut builder, monotonic);
+        builder
+    }
+
+    fn set_up(&self, builder: &mut WasiCtxBuilder, monotonic: &Monotonic) {
         if !self.env.is_empty() {
             builder.envs(&self.env);
         }
