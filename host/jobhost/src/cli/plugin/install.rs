@@ -39,7 +39,9 @@ pub(super) async fn install(
         tools.run(command, &project.folder, false, timeout).await?;
     }
     let whole = complete(project, packages, declared.as_ref()).unwrap_or_default();
-    fs::write(&kept, whole).map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", kept.display())))
+    // There may have been nothing to install.
+    let written = fs::create_dir_all(&home).and_then(|()| fs::write(&kept, whole));
+    written.map_err(|error| CliError::NotSo(format!("{} cannot be written: {error}", kept.display())))
 }
 
 fn declared(project: &Project, packages: &Packages, tools: &Tools) -> io::Result<Fingerprint> {
