@@ -120,8 +120,10 @@ fn draft(sample: &SampleJob, setting: &Setting<'_>) -> JobDraft {
     }
 }
 
+/// Rounded up, at least 1, as a time to run is stored.
 fn whole_seconds(ttr: Duration) -> u32 {
-    u32::try_from(ttr.as_secs()).unwrap_or(u32::MAX).max(1)
+    let whole = ttr.as_secs().saturating_add(u64::from(ttr.subsec_nanos() > 0));
+    u32::try_from(whole).unwrap_or(u32::MAX).max(1)
 }
 
 /// The cause that a hook is told, and what would become of the job without it.
@@ -298,5 +300,17 @@ impl CallHost for Recorder {
 
     fn refused(&self, advice: &str) {
         self.note(|heard| heard.refused.push(advice.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_told_its_time_to_run_as_a_stored_job_is() {
+        for (ttr, told) in [(1, 1), (1000, 1), (1001, 2), (1500, 2), (300_000, 300)] {
+            assert_eq!(whole_seconds(Duration::from_millis(ttr)), told, "{ttr} ms");
+        }
     }
 }
