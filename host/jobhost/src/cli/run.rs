@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::args::{GlobalArgs, RunArgs};
@@ -19,6 +19,7 @@ use super::{ids, request_to_run};
 use crate::config::load;
 use crate::exit::{CliError, Exit};
 use crate::host::Host;
+use crate::worker::error::WorkerError;
 use crate::worker::events::Events;
 use crate::worker::run::{BoxFuture, Served, Until, Worker};
 
@@ -127,17 +128,29 @@ impl Swapping {
 /// The worker until it ends, is told to stop and does, or is told a second time.
 async fn until_stopped(worker: Worker, until: Until, signals: &mut Signals) -> Result<Exit, CliError> {
     let (tell_stop, stop) = watch::channel(false);
-    let working = worker.run(until, stop);
-    tokio::pin!(working);
+    // A task is woken in the thread that has its news; this one, which only waits, would have to be woken for each.
+    let mut working = JoinSet::new();
+    working.spawn(worker.run(until, stop));
     tokio::select! {
-        ended = &mut working => return Ok(ended.map(|()| Exit::Success)?),
+        ended = end_of(&mut working) => return ended,
         _ = signals.next() => {}
     }
     let _ = tell_stop.send(true);
     tokio::select! {
-        ended = &mut working => Ok(ended.map(|()| Exit::Success)?),
+        ended = end_of(&mut working) => ended,
         // Nothing is lost: the store gives the jobs to others when their leases have expired.
         second = signals.next() => Ok(second),
+    }
+}
+
+async fn end_of(working: &mut JoinSet<Result<(), WorkerError>>) -> Result<Exit, CliError> {
+    match working.join_next().await {
+        Some(Ok(ended)) => Ok(ended.map(|()| Exit::Success)?),
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(error) => Err(CliError::Bug(format!("the worker: {error}"))),
+        },
+        None => Err(CliError::Bug("the worker has ended before".to_owned())),
     }
 }
 

@@ -329,22 +329,25 @@ async fn attempt(taken: TakenSlot, queue: Arc<QueueInForce>, reserved: Reserved)
 async fn settle(taken: &TakenSlot, attempt: &mut Attempt, mut settlement: Settlement) {
     let shared = &taken.shared;
     loop {
-        match shared.settler.settle(settlement.clone(), || taken.leave()).await {
-            None => return,
-            Some(Settled::Yes(_)) => {
+        let Some((came_back, settled)) = shared.settler.settle(settlement, || taken.leave()).await else {
+            return;
+        };
+        settlement = came_back;
+        match settled {
+            Settled::Yes(_) => {
                 attempt.tried.count(&settlement.verdict);
                 let event = event_of(attempt.subject(), settlement, attempt.reason());
                 return shared.events.tell(&event);
             }
-            Some(Settled::Lost) => return shared.events.tell(&Event::Lost(attempt.subject())),
-            Some(Settled::Refused(why)) if matches!(settlement.verdict, Verdict::Done { .. }) => {
+            Settled::Lost => return shared.events.tell(&Event::Lost(attempt.subject())),
+            Settled::Refused(why) if matches!(settlement.verdict, Verdict::Done { .. }) => {
                 settlement = attempt.refused(why).await;
             }
-            Some(Settled::Refused(why)) if settlement.follow_ups.is_empty() => {
+            Settled::Refused(why) if settlement.follow_ups.is_empty() => {
                 tracing::error!(job.id = %settlement.lease.id, reason = why, "the store refused follow-ups where there are none");
                 return;
             }
-            Some(Settled::Refused(why)) => {
+            Settled::Refused(why) => {
                 let (id, lost) = (settlement.lease.id, settlement.follow_ups.len());
                 tracing::error!(job.id = %id, reason = why, lost, "follow-up jobs of a failed job cannot be stored and are dropped");
                 settlement.follow_ups.clear();

@@ -28,9 +28,15 @@ pub(crate) struct Settler(mpsc::UnboundedSender<Finished>);
 
 struct Finished {
     settlement: Settlement,
-    answer: oneshot::Sender<Settled>,
-    /// For when it is settled alone.
-    token: Token,
+    rest: Rest,
+}
+
+/// What a settlement has with it on its way.
+struct Rest {
+    /// Takes the settlement back, too.
+    answer: oneshot::Sender<(Settlement, Settled)>,
+    /// Of the call that it was settled in alone: a later one is the same call.
+    token: Option<Token>,
     /// Why the store could not take it.
     stuck: Option<String>,
     /// Who is told, once, when it cannot and its queue is out of use.
@@ -38,14 +44,14 @@ struct Finished {
 }
 
 impl Settler {
-    /// Settles; returns when the store has answered, however long that takes.
-    /// `None` when the worker ends before. Calls `held_up` if the store does
+    /// Settles; returns what was settled when the store has answered, however
+    /// long that takes. `None` when the worker ends before. Calls `held_up` if the store does
     /// not take the settlement, when nothing more is taken from its queue.
-    pub(crate) async fn settle(&self, settlement: Settlement, held_up: impl FnOnce()) -> Option<Settled> {
+    pub(crate) async fn settle(&self, settlement: Settlement, held_up: impl FnOnce()) -> Option<(Settlement, Settled)> {
         let (answer, mut answered) = oneshot::channel();
         let (tell, told) = oneshot::channel();
-        let finished = Finished { settlement, answer, token: Token::random(), stuck: None, held_up: Some(tell) };
-        self.0.send(finished).ok()?;
+        let rest = Rest { answer, token: None, stuck: None, held_up: Some(tell) };
+        self.0.send(Finished { settlement, rest }).ok()?;
         tokio::select! {
             biased;
             settled = &mut answered => return settled.ok(),
@@ -90,7 +96,7 @@ async fn serve(
         }
         unusable.are(reasons(&stuck));
         // After that: a slot that is freed before would take another job of the queue.
-        for tell in stuck.iter_mut().filter_map(|one| one.held_up.take()) {
+        for tell in stuck.iter_mut().filter_map(|one| one.rest.held_up.take()) {
             let _ = tell.send(());
         }
     }
@@ -99,9 +105,8 @@ async fn serve(
 /// Which queues cannot be used because of these.
 fn reasons(stuck: &[Finished]) -> HashMap<Channel, String> {
     let reason = |one: &Finished| {
-        let Finished { settlement, stuck, .. } = one;
-        let why = stuck.as_deref().unwrap_or_default();
-        format!("the end of job {} cannot be stored: {why}", settlement.lease.id)
+        let why = one.rest.stuck.as_deref().unwrap_or_default();
+        format!("the end of job {} cannot be stored: {why}", one.settlement.lease.id)
     };
     stuck.iter().map(|one| (one.settlement.lease.channel.clone(), reason(one))).collect()
 }
@@ -143,22 +148,26 @@ fn weight(settlement: &Settlement) -> usize {
 /// error that is not the weather's is that of one job among them, or of the
 /// queue: they are then settled one by one.
 async fn settle_batch(store: &dyn Store, outage: &Outage, batch: Vec<Finished>) -> Vec<Finished> {
-    let settlements: Vec<_> = batch.iter().map(|one| one.settlement.clone()).collect();
-    let token = match batch.as_slice() {
-        [alone] => alone.token.clone(),
+    let (settlements, mut rests): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.settlement, one.rest)).unzip();
+    let token = match rests.as_mut_slice() {
+        [alone] => alone.token.get_or_insert_with(Token::random).clone(),
         _ => Token::random(),
     };
+    let answer = until_answered(store, outage, token, &settlements).await;
+    let batch = settlements.into_iter().zip(rests);
     let mut stuck = Vec::new();
-    match until_answered(store, outage, token, &settlements).await {
+    match answer {
         Ok(settled) => {
-            for (one, settled) in batch.into_iter().zip(settled) {
-                let _ = one.answer.send(settled);
+            for ((settlement, rest), settled) in batch.zip(settled) {
+                let _ = rest.answer.send((settlement, settled));
             }
         }
-        Err(error) if batch.len() == 1 => stuck.extend(batch.into_iter().map(|one| held_up(one, &error))),
+        Err(error) if batch.len() == 1 => {
+            stuck.extend(batch.map(|(settlement, rest)| held_up(Finished { settlement, rest }, &error)));
+        }
         Err(_) => {
-            for one in batch {
-                stuck.extend(Box::pin(settle_batch(store, outage, vec![one])).await);
+            for (settlement, rest) in batch {
+                stuck.extend(Box::pin(settle_batch(store, outage, vec![Finished { settlement, rest }])).await);
             }
         }
     }
@@ -166,14 +175,15 @@ async fn settle_batch(store: &dyn Store, outage: &Outage, batch: Vec<Finished>) 
 }
 
 /// Tells, once, of a job whose end cannot be stored.
-fn held_up(one: Finished, error: &StoreError) -> Finished {
-    if one.stuck.is_none() {
+fn held_up(mut one: Finished, error: &StoreError) -> Finished {
+    if one.rest.stuck.is_none() {
         let lease = &one.settlement.lease;
         tracing::error!(job.id = %lease.id, channel = %lease.channel, %error,
             "the job has run, but its end cannot be stored; mend what the error names: until then this worker keeps trying, every {} s, and takes no other from its queue",
             STUCK_PAUSE.as_secs());
     }
-    Finished { stuck: Some(error.to_string()), ..one }
+    one.rest.stuck = Some(error.to_string());
+    one
 }
 
 /// One token for all tries: a reply that was lost is not a second settlement.
@@ -218,7 +228,8 @@ mod tests {
             follow_ups: vec![FollowUp { channel, job: NewJob::new(vec![b' '; bytes], 1) }],
             retain: Retain { done: Duration::ZERO, failed: Duration::ZERO, output: 0 },
         };
-        Finished { settlement, answer: oneshot::channel().0, token: Token::random(), stuck: None, held_up: None }
+        let rest = Rest { answer: oneshot::channel().0, token: None, stuck: None, held_up: None };
+        Finished { settlement, rest }
     }
 
     #[test]

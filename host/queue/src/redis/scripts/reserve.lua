@@ -17,7 +17,7 @@ end
 -- lock expires after a second whether it has finished or not. A lock that
 -- never expires is left over from a killed `clear`.
 local function lock_left()
-  local left = redis.call('PTTL', k.moving_lock)
+  local left = k.has.moving_lock and redis.call('PTTL', k.moving_lock) or -2
   if left >= 0 then
     set_state(k, 'lock_at', now)
     return left + 1000
@@ -315,16 +315,12 @@ end
 -- is due and could not be moved, when that may be done.
 local function next_due()
   local due = k.has.delayed and redis.call('ZRANGE', k.delayed, 0, 0, 'WITHSCORES')[2]
-  local first = k.has.reserved and redis.call('ZRANGE', k.reserved, 0, 9, 'WITHSCORES') or {}
-  local fields = {}
-  for i = 1, #first, 2 do
-    fields[#fields + 1] = first[i] .. ':lease'
-  end
-  local held_by_us = #fields > 0 and redis.call('HMGET', k.jobs, unpack(fields)) or {}
-  for i, lease in ipairs(held_by_us) do
-    if not lease then
-      local expires = first[2 * i]
-      due = math.min(tonumber(due or expires), tonumber(expires))
+  local first = k.has.reserved and redis.call('ZRANGE', k.reserved, 0, 9) or {}
+  local ours = #first > 0 and redis.call('ZMSCORE', k.leases_at, unpack(first)) or {}
+  for i, id in ipairs(first) do
+    if not ours[i] then
+      local expires = tonumber(redis.call('ZSCORE', k.reserved, id))
+      due = math.min(tonumber(due or expires), expires)
       break
     end
   end
