@@ -20,6 +20,9 @@ The other decorators are `time_to_run`, `retry_policy`, `before_push`, `before_e
 `after_exec` and `after_error`. Each function is to be defined in the module that is made
 a component, for an interface that `wit/world.wit` exports.
 
+The modules `jobhost_plugin.http`, `.config` and `.keyvalue` are for what a plugin is granted;
+each says which line it wants in `wit/world.wit`. Files of a granted folder are opened as ever.
+
 Importing this module sends the records of `logging` to the job's log. What is printed is
 kept as the job's output to stdout and stderr. Import modules at the top of yours: a
 component has those that were imported when it was made, and no others.
