@@ -165,6 +165,26 @@ async fn a_record_that_somebody_spoiled_does_not_keep_its_job_from_running() {
 }
 
 #[tokio::test]
+async fn a_job_whose_times_are_gone_keeps_its_lease_and_its_crash() {
+    let t = Bench::start().await;
+    t.push(&["a"]).await;
+    t.live(4).await;
+    t.reserve_one().await;
+    t.redis::<()>("HDEL ch:jobs 1:times").await;
+    // As PHP's mover would, with the lease still there.
+    t.redis::<()>("RPUSH ch.waiting 1").await;
+    t.redis::<()>("DEL ch.reserved").await;
+    let again = t.reserve_one().await;
+    assert_eq!((again.attempt, again.crashes), (1, 0), "the attempt that nobody settled is not counted");
+    assert_eq!(t.live(12).await, [JobId(1)]);
+    t.redis::<()>("HDEL ch:jobs 1:times").await;
+    let last = t.reserve_one().await;
+    assert_eq!((last.attempt, last.crashes), (1, 1));
+    assert_eq!(last.key, again.key);
+    t.done(&last).await;
+}
+
+#[tokio::test]
 async fn a_call_over_its_limits_is_invalid() {
     let t = Bench::start().await;
     let jobs = vec![NewJob::new("a", 60); 10_001];
