@@ -95,13 +95,14 @@ async fn in_a_slot<T: Send + 'static>(
     }
     let slots = plugin.engine.slots(stage);
     // To get ready to wait costs more than to take what is free.
-    let slot = match slots.try_acquire() {
-        Ok(slot) => Ok(slot),
-        Err(_) => tokio::select! {
+    let slot = if let Ok(slot) = slots.try_acquire() {
+        Ok(slot)
+    } else {
+        tokio::select! {
             biased;
             () = call.interrupt.cancelled() => return Finished::unbegun(Outcome::Cancelled),
             slot = slots.acquire() => slot,
-        },
+        }
     };
     let Ok(slot) = slot else { return Finished::unbegun(ended()) };
     let finished = attempt(&plugin, stage, call, (work, check)).await;

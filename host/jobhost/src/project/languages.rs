@@ -29,8 +29,6 @@ pub struct Language {
     pub requests: &'static str,
     /// By what it reads and writes files, where that is not the language's own library.
     pub files: Option<&'static str>,
-    /// What a build makes of the sources, and their imports with it, before it makes the component; for messages.
-    pub bundle: Option<&'static str>,
     /// What has to be installed.
     pub tools: &'static [Tool],
     /// What the tools of the language themselves install.
@@ -128,11 +126,13 @@ pub enum Made {
     ByCargo,
     /// A component, here.
     Component(&'static str),
-    /// A component of a bundle of JavaScript, and what the bundler says that the bundle exports.
+    /// A component of a bundle of JavaScript.
     Bundle {
         /// Where the component is.
         component: &'static str,
-        /// Where the bundler says it: esbuild's metafile.
+        /// Where the bundle is.
+        bundle: &'static str,
+        /// Where the bundler says what the bundle exports: esbuild's metafile.
         exports: &'static str,
     },
     /// A core module, here, of which a component is made with the interface in `wit`.
@@ -162,7 +162,6 @@ const RUST: Language = Language {
     prunes: true,
     requests: "jobhost_plugin::http",
     files: None,
-    bundle: None,
     tools: &[
         Tool {
             name: "cargo",
@@ -206,7 +205,6 @@ const C: Language = Language {
     prunes: true,
     requests: "jobhost_plugin_http_send",
     files: None,
-    bundle: None,
     tools: &[
         Tool {
             name: "make",
@@ -266,7 +264,6 @@ const ZIG: Language = Language {
     prunes: true,
     requests: "jobhost_plugin_http_send",
     files: None,
-    bundle: None,
     tools: &[Tool {
         name: "zig",
         what: "Zig 0.17",

@@ -124,14 +124,13 @@ impl Worker {
         let unusable = Unusable::new(Arc::clone(&bell));
         let (settler, settling) = Settler::new(Arc::clone(&self.store), outage.clone(), unusable.clone());
         let (tell_takers, told) = watch::channel(false);
-        let threads = self.engine.as_ref().and_then(Engine::threads).unwrap_or_else(Handle::current);
         let shared = Arc::new(Shared {
             store: self.store,
             registry: self.registry,
             pusher: self.pusher,
             events: self.events,
             identity: self.identity.to_string(),
-            threads,
+            threads: self.engine.as_ref().and_then(Engine::threads).unwrap_or_else(Handle::current),
             leases: Leases::default(),
             settler,
             suspects: Suspects::default(),

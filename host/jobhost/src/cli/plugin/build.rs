@@ -86,7 +86,7 @@ pub(super) async fn build(
     let bytes = match language.made {
         Made::ByCargo => read(Path::new(&tools::made_by_cargo(&said)?))?,
         Made::Component(path) => read(&folder.join(path))?,
-        Made::Bundle { component, exports } => {
+        Made::Bundle { component, exports, .. } => {
             // Whose build script does not write it is not asked.
             if let Ok(document) = fs::read_to_string(folder.join(exports)) {
                 check_bundle(folder, &document).map_err(CliError::NotSo)?;
@@ -118,7 +118,7 @@ async fn turn(folder: &Path) -> Option<File> {
 
 /// The error of a build, with what the world lacks of what the plugin imports.
 fn explained(error: CliError, project: &Project) -> CliError {
-    let (CliError::NotSo(why), Some(bundle)) = (&error, project.language.bundle) else { return error };
+    let (CliError::NotSo(why), Made::Bundle { bundle, .. }) = (&error, project.language.made) else { return error };
     let lacking = unimported(&project.folder, bundle);
     let line = |name: &String| format!("\nthe plugin uses `{name}`; add `import {name};` to wit/world.wit");
     let lines: String = lacking.iter().map(line).collect();

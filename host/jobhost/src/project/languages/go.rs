@@ -14,7 +14,6 @@ pub(super) const GO: Language = Language {
     prunes: true,
     requests: "jobhost-plugin/http",
     files: None,
-    bundle: None,
     tools: &[Tool {
         name: "go",
         what: "Go 1.24 or later",

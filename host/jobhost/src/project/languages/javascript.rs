@@ -46,12 +46,11 @@ pub(super) const JAVASCRIPT: Language = Language {
     prunes: false,
     requests: "jobhost-plugin/http",
     files: Some("jobhost-plugin/files"),
-    bundle: Some("build/plugin.js"),
     tools: &[NODE, NPM],
     packages: Some(PACKAGES),
     commands: &[&["{npm}", "run", "--workspaces=false", "--silent", "build"]],
     reads: &[],
-    made: Made::Bundle { component: "build/plugin.wasm", exports: "build/plugin.json" },
+    made: Made::Bundle { component: "build/plugin.wasm", bundle: "build/plugin.js", exports: "build/plugin.json" },
     derived: &["node_modules", "build"],
     locks: &["package-lock.json"],
 };

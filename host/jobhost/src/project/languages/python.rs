@@ -21,7 +21,6 @@ pub(super) const PYTHON: Language = Language {
     prunes: false,
     requests: "jobhost_plugin.http",
     files: None,
-    bundle: None,
     tools: &[Tool {
         name: "python",
         what: "Python 3.10 or later, with pip and venv",
