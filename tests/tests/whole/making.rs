@@ -80,11 +80,10 @@ fn ordinary_tools(place: &Workplace, language: &str) -> PathBuf {
         // Cargo links macros for this machine.
         "rust" => &["cargo", "rustc", "cc"],
         "c" => &["clang", "make"],
-        // Zig may be a package of Python.
-        "zig" => &["python3"],
         "javascript" | "typescript" => &["node", "npm"],
         "go" => &["go"],
-        "python" => &["python3"],
+        // Zig may be a package of Python.
+        "python" | "zig" => &["python3"],
         other => panic!("which tools do people have for {other}?"),
     };
     let path = tool_variables().into_iter().find_map(|(name, value)| (name == "PATH").then_some(value)).unwrap();
