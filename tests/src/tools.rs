@@ -21,8 +21,5 @@ pub fn tool_variables() -> Vec<(&'static str, OsString)> {
         ("GOCACHE", fetched.join("go").into()),
         ("npm_config_cache", fetched.join("npm").into()),
         ("PIP_CACHE_DIR", fetched.join("pip").into()),
-        // Zig compiles its build system itself, once for each cache; with its optimisations that takes a minute and is not
-        // worth it.
-        ("ZIG_DEBUG_CMD", "1".into()),
     ]
 }

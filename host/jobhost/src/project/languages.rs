@@ -274,7 +274,8 @@ const ZIG: Language = Language {
         install: &[("with Python", "pip install ziglang==0.17.1"), ("everywhere", "see https://ziglang.org/download/")],
     }],
     packages: None,
-    commands: &[&["{zig}", "build"]],
+    // Zig compiles its build system itself, once for each cache; with optimisations that takes two minutes and is not worth it.
+    commands: &[&["env", "ZIG_DEBUG_CMD=1", "{zig}", "build"]],
     reads: &[],
     made: Made::Core("zig-out/bin/plugin.wasm"),
     derived: &[".zig-cache", "bindings", "zig-out"],
