@@ -22,10 +22,7 @@ use crate::artifacts;
 use crate::invocation::wait;
 use crate::process;
 use crate::redis_server::{RedisServer, free_port};
-use crate::text::matches;
-
-/// What a command of a document may take.
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::text::{PATIENCE, matches};
 
 /// What a skipped block may consist of.
 const SKIPPABLE: [&str; 5] = ["cargo ", "git ", "cd ", "apt-get ", "rustup "];

@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::finished::Finished;
 use crate::process;
+use crate::text::PATIENCE;
 use crate::worker::Worker;
-
-/// Long enough for a loaded machine, short enough to see what hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command that is yet to run.
 pub struct Invocation {

@@ -27,7 +27,7 @@ pub use finished::Finished;
 pub use invocation::Invocation;
 pub use proxy::{Fate, Proxy, Request, Rule, Upstream};
 pub use redis_server::RedisServer;
-pub use text::{digits_as_zeros, matches, wait_until};
+pub use text::{PATIENCE, digits_as_zeros, matches, wait_until};
 pub use tools::tool_variables;
 pub use versions::{replace, version};
 pub use worker::Worker;

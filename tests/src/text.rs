@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// How long a test waits for what must come: so long that only what never comes is missed, however busy the machine.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Whether `text` is `pattern`, in which each `…` stands for anything, also for nothing.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('…');

@@ -13,10 +13,7 @@ use serde_json::Value;
 use crate::finished::Finished;
 use crate::invocation::{shown, wait};
 use crate::process;
-use crate::text::wait_until;
-
-/// How long an event may take to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::text::{PATIENCE, wait_until};
 
 /// A worker process that tells events as JSON lines. It is killed when it is dropped.
 pub struct Worker {

@@ -9,6 +9,7 @@ use super::figure::load_now;
 use super::stream::Stream;
 use super::{Figure, Goal, Unit, push_lines};
 use crate::artifacts::guest;
+use crate::text::PATIENCE;
 use crate::workplace::Workplace;
 
 const RUNS: usize = 5;
@@ -20,8 +21,6 @@ const IDLE_AT_MOST: u64 = 40 << 20;
 const JOB_AT_MOST: u64 = 448 << 10;
 /// Memory is at rest if it changes by no more than this in this time.
 const REST: (u64, Duration) = (64 << 10, Duration::from_millis(300));
-const PATIENCE: Duration = Duration::from_mins(1);
-
 pub(super) fn run() -> Vec<Figure> {
     let load = load_now();
     let idle = (0..RUNS).map(|_| at_rest(&host(&place(), &[])));

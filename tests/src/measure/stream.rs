@@ -6,16 +6,14 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::process;
+use crate::text::PATIENCE;
 use crate::workplace::Workplace;
-
-/// How long the next event may take to come.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An event and when it was read.
 pub(super) struct Told {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::figure::{load_now, micros};
 use super::stream::Stream;
 use super::{Figure, Unit, both_stores, push_lines};
+use crate::text::PATIENCE;
 use crate::versions::{replace, version};
 use crate::workplace::Workplace;
 
@@ -22,9 +23,6 @@ const JOB_MS: u64 = 10;
 /// With and without swaps in turn.
 const PHASES: usize = 5;
 const PHASE: Duration = Duration::from_secs(4);
-/// How long a swap may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-
 const BEHAVIOUR: &str = "push-itself-again";
 
 pub(super) fn run() -> Vec<Figure> {

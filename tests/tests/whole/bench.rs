@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobhost_tests::{Workplace, guest, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, guest, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ on_both_stores! {
                 let args =
                     ["bench", "--json", "--jobs", "1000000", "--runs", "100", "--only", part, "--store", &place.store()];
                 let bench = place.jobhost(&args).start();
-                wait_until("it has begun", Duration::from_secs(30), || {
+                wait_until("it has begun", PATIENCE, || {
                     let found = what_is_there(place);
                     if found == before { Err(bench.complaints()) } else { Ok(()) }
                 });

@@ -4,14 +4,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
-use std::time::Duration;
 
-use jobhost_tests::{Invocation, Workplace, guest, wait_until};
+use jobhost_tests::{Invocation, PATIENCE, Workplace, guest, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A project in Rust, which this script builds.
 fn project(script: &str) -> Workplace {

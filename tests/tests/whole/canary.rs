@@ -2,14 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use jobhost_tests::{Worker, Workplace, replace, version, wait_until};
+use jobhost_tests::{PATIENCE, Worker, Workplace, replace, version, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-/// How long a trial may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many that half of them are more than the attempts without which there is no verdict.
 pub(crate) const JOBS: usize = 160;

@@ -4,9 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use jobhost_tests::{Workplace, guest, replace, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, guest, replace, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -137,9 +136,6 @@ fn a_plugin_that_takes_too_much_memory_to_compile_is_refused() {
     assert!(!why.contains("it was stopped"), "{why}");
 }
 
-/// How long a process may take to come or go.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A process that compiles for as long as it may, and its child that does.
 fn compiling(place: &Workplace, time: &str) -> (Child, Pid) {
     place.write("x.wasm", expensive(1_000, 4_000));
@@ -236,7 +232,8 @@ fn a_new_version_whose_compiler_was_killed_is_refused_once_and_in_force_when_it_
     let path = place.write("it.wasm", fs::read(guest("echo")).unwrap());
     place.configure("cache = 'off'\n[queues.work]\n[plugins.it]\npath = 'it.wasm'\njobs = ['*']\n");
     let mut worker = place.listen(&[]);
-    replace(&path, &expensive(20, 4_000));
+    // It compiles for a second or more: long enough to be met.
+    replace(&path, &expensive(300, 4_000));
     // At the second look it is refused.
     for _ in 0..2 {
         let child = compiler_of(worker.pid());
@@ -247,7 +244,7 @@ fn a_new_version_whose_compiler_was_killed_is_refused_once_and_in_force_when_it_
     assert!(refused["reason"].as_str().unwrap().contains("signal: 9"), "{refused}");
     let child = compiler_of(worker.pid());
     kill(child, Signal::SIGKILL).unwrap();
-    worker.wait_until("the swap", 2 * PATIENCE, |event| event["event"] == "plugin-swapped");
+    worker.wait_until("the swap", PATIENCE, |event| event["event"] == "plugin-swapped");
     worker.wait_for("plugin-restored");
     let told = worker.stop();
     assert_eq!(told.stdout.matches("plugin-refused").count(), 1, "{told}");

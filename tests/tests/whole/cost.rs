@@ -2,9 +2,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use jobhost_tests::{Workplace, guest, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, guest, wait_until};
 use serde_json::{Value, json};
 
 use crate::settings::quoted;
@@ -99,7 +98,7 @@ on_both_stores! {
         assert_eq!(place.status("work/1")["reserved_at"], Value::Null);
         let mut worker = place.listen(&[]);
         worker.wait_for_job("started", "work/1");
-        let status = wait_until("progress", Duration::from_secs(10), || {
+        let status = wait_until("progress", PATIENCE, || {
             let status = place.status("work/1");
             if status["progress"]["done"] == 1 { Ok(status) } else { Err(status) }
         });

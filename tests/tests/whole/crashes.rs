@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use jobhost_tests::{Workplace, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ on_both_stores! {
         assert_eq!(heir.wait_for_job("done", "work/1")["attempt"], 1);
         sleeper.signal(Signal::SIGCONT);
         // It may find out by its clock, by an extension or when it settles.
-        let end = sleeper.wait_until("its end", Duration::from_secs(20), |event| {
+        let end = sleeper.wait_until("its end", PATIENCE, |event| {
             event["id"] == "work/1" && event["event"] != "started"
         });
         assert!(["lost", "handed-back"].contains(&end["event"].as_str().unwrap()), "{end}");

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use jobhost_tests::chaos::leftovers;
-use jobhost_tests::{Workplace, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, wait_until};
 use rusqlite::Connection;
 
 use crate::settings::{go, marked, marked_jobs, marked_to_hand_on, marked_until_go, marks, set_grace};
@@ -32,7 +32,7 @@ fn outlast(place: &Workplace, word: &str, trouble: impl FnOnce(&Workplace), mend
     let lost = worker.wait_for("store-lost");
     assert!(lost["reason"].as_str().unwrap().contains(word), "{lost}");
     go(place);
-    wait_until("the job's end", Duration::from_secs(20), || match marks(place, "first") {
+    wait_until("the job's end", PATIENCE, || match marks(place, "first") {
         (1, 1) => Ok(()),
         other => Err(other),
     });

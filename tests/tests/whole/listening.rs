@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use jobhost_tests::{Workplace, digits_as_zeros, matches};
+use jobhost_tests::{PATIENCE, Workplace, digits_as_zeros, matches};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -71,7 +71,7 @@ on_both_stores! {
         let workers = [place.listen(&["--concurrency", "2"]), place.listen(&["--concurrency", "2"])];
         let jobs = "{\"name\":\"X\"}\n".repeat(200);
         place.jobhost(&["push", "--batch", "-"]).stdin(jobs).run().success();
-        jobhost_tests::wait_until("all done", Duration::from_secs(30), || {
+        jobhost_tests::wait_until("all done", PATIENCE, || {
             let counts = place.counts("work");
             if counts == [0, 0, 0, 200, 0] { Ok(()) } else { Err(counts) }
         });
@@ -95,7 +95,7 @@ on_both_stores! {
         drop(reader);
         let mut child = command.stdout(writer).stderr(std::process::Stdio::null()).spawn().unwrap();
         place.push("work", "X", "{}");
-        jobhost_tests::wait_until("done", Duration::from_secs(20), || {
+        jobhost_tests::wait_until("done", PATIENCE, || {
             let counts = place.counts("work");
             if counts == [0, 0, 0, 1, 0] { Ok(()) } else { Err(counts) }
         });
@@ -139,7 +139,7 @@ fn listen_waits_for_a_redis_server_that_is_not_there_yet() {
     place.server_mut().kill();
     let mut worker = place.jobhost(&["listen", "--json"]).start();
     let waits = || worker.complaints().contains("waiting for it").then_some(()).ok_or_else(|| worker.complaints());
-    jobhost_tests::wait_until("the complaint", Duration::from_secs(30), waits);
+    jobhost_tests::wait_until("the complaint", PATIENCE, waits);
     place.server_mut().restart();
     worker.wait_for_job("done", "work/1");
     worker.stop();

@@ -3,9 +3,8 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
 
-use jobhost_tests::{RedisServer, Worker, Workplace, wait_until};
+use jobhost_tests::{PATIENCE, RedisServer, Worker, Workplace, wait_until};
 use redis::Connection;
 
 use crate::settings::{go, marked, marked_jobs, marked_until_go, marks};
@@ -51,7 +50,7 @@ fn a_worker_outlasts_that_its_server_cannot_save() {
             place.make_folder("redis/dump.rdb");
             say(server, "CONFIG SET save 3600#1");
             say(server, "BGSAVE");
-            wait_until("the save to fail", Duration::from_secs(10), || {
+            wait_until("the save to fail", PATIENCE, || {
                 let info: String = redis::cmd("INFO").arg("persistence").query(server).unwrap();
                 if info.contains("rdb_last_bgsave_status:err") { Ok(()) } else { Err(info) }
             });
@@ -81,11 +80,9 @@ fn a_worker_outlasts_that_its_server_is_busy_with_a_script() {
             say(server, "CONFIG SET busy-reply-threshold 50");
             let mut other = place.server().connect();
             thread::spawn(move || redis::cmd("EVAL").arg("while true do end").arg(0).exec(&mut other));
-            wait_until("the server to be busy", Duration::from_secs(10), || {
-                match redis::cmd("PING").query::<String>(server) {
-                    Err(error) if error.to_string().contains("BUSY") => Ok(()),
-                    other => Err(format!("{other:?}")),
-                }
+            wait_until("the server to be busy", PATIENCE, || match redis::cmd("PING").query::<String>(server) {
+                Err(error) if error.to_string().contains("BUSY") => Ok(()),
+                other => Err(format!("{other:?}")),
             });
         },
         ends: |_, server| say(server, "SCRIPT KILL"),
@@ -151,7 +148,7 @@ fn outlast(trouble: &Trouble) {
         run.run().exits_with(trouble.push).complains_clearly(&[trouble.word]);
         None
     };
-    wait_until("the job's end", Duration::from_secs(20), || match marks(&place, "first") {
+    wait_until("the job's end", PATIENCE, || match marks(&place, "first") {
         (1, 1) => Ok(()),
         other => Err(other),
     });
@@ -218,7 +215,7 @@ fn a_worker_outlasts_that_its_server_loads_its_data() {
     go(&place);
     // So many microseconds for each key, and clients are heard after so many bytes.
     place.server_mut().restart_with(&["--key-load-delay", "60000", "--loading-process-events-interval-bytes", "1024"]);
-    let pushed = wait_until("a push to meet a server that loads", Duration::from_secs(20), || {
+    let pushed = wait_until("a push to meet a server that loads", PATIENCE, || {
         let pushed = place.jobhost(&["push", "X", &marked("refused", 1), "--queue", "work"]).run();
         if pushed.stderr.contains("loading the dataset") { Ok(pushed) } else { Err(pushed.stderr) }
     });
@@ -271,7 +268,7 @@ fn a_server_that_is_absent_is_told_by_every_command_that_does_not_wait_for_it() 
 fn rewrite_log(server: &mut Connection) {
     say(server, "CONFIG SET rdbcompression no");
     say(server, "BGREWRITEAOF");
-    wait_until("the log to be written anew", Duration::from_secs(10), || {
+    wait_until("the log to be written anew", PATIENCE, || {
         let info: String = redis::cmd("INFO").arg("persistence").query(server).unwrap();
         let written = ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"].iter().all(|part| info.contains(part));
         if written { Ok(()) } else { Err(info) }

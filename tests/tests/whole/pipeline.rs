@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use jobhost_tests::{Finished, Worker, Workplace, jobhost, plugin, repository, wait_until};
+use jobhost_tests::{Finished, PATIENCE, Worker, Workplace, jobhost, plugin, repository, wait_until};
 use serde_json::{Value, json};
 
 /// What the configuration of the example is changed in for a test.
@@ -112,7 +112,7 @@ impl<'p> Pipeline<'p> {
     /// Waits until the server has had so many requests of a stage.
     #[track_caller]
     pub(crate) fn wait_for_requests(&self, path: &str, count: usize) {
-        wait_until(path, Duration::from_secs(30), || {
+        wait_until(path, PATIENCE, || {
             let received = self.received();
             if requests(&received, path).len() >= count { Ok(()) } else { Err(received.to_string()) }
         });

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use jobhost_tests::{Fate, Request, Workplace, wait_until};
+use jobhost_tests::{Fate, PATIENCE, Request, Workplace, wait_until};
 
 use crate::settings::{go, marked, marked_jobs, marked_to_hand_on, marked_until_go, marks, one_guest};
 
@@ -88,11 +88,9 @@ fn replies_that_come_too_late_cost_no_job_and_no_attempt() {
     go(&place);
     worker.wait_for("store-lost");
     // The server has done what it was asked; nobody has heard of it.
-    wait_until("the settlement", Duration::from_secs(20), || {
-        match place.server().command::<u64>(&["LLEN", "next.waiting"]) {
-            1 => Ok(()),
-            other => Err(other),
-        }
+    wait_until("the settlement", PATIENCE, || match place.server().command::<u64>(&["LLEN", "next.waiting"]) {
+        1 => Ok(()),
+        other => Err(other),
     });
     assert!(!worker.has_seen(|event| event["event"] == "done" && event["id"] == "work/1"), "nobody knows yet");
     place.proxy().hold(false);
@@ -119,7 +117,7 @@ fn connections_that_are_refused_for_a_while_cost_no_job_and_no_attempt() {
         .run()
         .exits_with(69)
         .complains_clearly(&[&place.proxy().address()]);
-    wait_until("the job's end", Duration::from_secs(20), || match marks(&place, "first") {
+    wait_until("the job's end", PATIENCE, || match marks(&place, "first") {
         (1, 1) => Ok(()),
         other => Err(other),
     });

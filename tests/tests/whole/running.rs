@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use jobhost_tests::{Workplace, guest, wait_until};
+use jobhost_tests::{PATIENCE, Workplace, guest, wait_until};
 use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
@@ -193,10 +193,10 @@ on_both_stores! {
 
     fn progress_is_seen_while_the_job_runs(place) {
         one_guest(place, "take-time", "", "");
-        place.push("work", "X", "{\"ms\":1500}");
+        place.push("work", "X", "{\"ms\":5000}");
         let mut worker = place.listen(&[]);
         worker.wait_for_job("started", "work/1");
-        let seen = wait_until("progress", Duration::from_secs(5), || {
+        let seen = wait_until("progress", PATIENCE, || {
             let status = place.status("work/1");
             if status["progress"]["note"] == "half way" { Ok(status) } else { Err(status) }
         });

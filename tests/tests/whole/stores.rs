@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use jobhost_tests::{RedisServer, Workplace, guest, wait_until};
+use jobhost_tests::{PATIENCE, RedisServer, Workplace, guest, wait_until};
 use serde_json::json;
 
 use crate::settings::{one_guest, quoted};
@@ -21,7 +21,7 @@ on_both_stores! {
                 });
             }
         });
-        wait_until("all done", Duration::from_secs(30), || {
+        wait_until("all done", PATIENCE, || {
             let counts = place.counts("work");
             if counts == [0, 0, 0, 1000, 0] { Ok(()) } else { Err(counts) }
         });
@@ -223,8 +223,7 @@ fn a_server_that_forgot_everything_is_served_anew() {
     place.server_mut().kill();
     place.server_mut().restart();
     assert_eq!(place.push("work", "Y", "{}"), "work/1", "ids begin anew");
-    let again =
-        worker.wait_until("Y", Duration::from_secs(30), |event| event["event"] == "done" && event["name"] == "Y");
+    let again = worker.wait_until("Y", PATIENCE, |event| event["event"] == "done" && event["name"] == "Y");
     assert_eq!(again["id"], "work/1");
     worker.stop();
 }

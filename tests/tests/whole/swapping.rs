@@ -4,14 +4,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use jobhost_tests::{Worker, Workplace, guest, plugin, replace, version};
+use jobhost_tests::{PATIENCE, Worker, Workplace, guest, plugin, replace, version};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-/// How long a swap may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A queue `work` whose jobs are handled by `it.wasm`, which is returned and may be replaced.
 fn replaceable(place: &Workplace, behaviour: &str) -> PathBuf {

@@ -2,13 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::time::Duration;
 
-use jobhost_tests::{Worker, guest, replace, version, wait_until};
+use jobhost_tests::{PATIENCE, Worker, guest, replace, version, wait_until};
 use serde_json::{Value, json};
-
-/// How long anything may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 const SWAPS: usize = 200;
 /// Different files. Some versions come back, and are found compiled then.

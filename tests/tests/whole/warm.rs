@@ -1,15 +1,10 @@
 //! Plugins whose instances serve more than one job.
 
-use std::time::Duration;
-
-use jobhost_tests::{Worker, Workplace, replace, version};
+use jobhost_tests::{PATIENCE, Worker, Workplace, replace, version};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::settings::one_guest;
-
-/// How long a swap may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const BUCKET: &str = "grants = { keyvalue = [{ bucket = \"mine\", mode = \"rw\" }] }";
 

@@ -4,11 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobhost_tests::{Worker, Workplace, guest, wait_until};
+use jobhost_tests::{PATIENCE, Worker, Workplace, guest, wait_until};
 use serde_json::Value;
-
-/// How long the registry may take to tell: heartbeats come every few seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `workers --json` lists.
 fn workers(place: &Workplace) -> Vec<Value> {
