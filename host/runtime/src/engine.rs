@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{Config, InstanceAllocationStrategy, WasmBacktraceDetails};
 
 use crate::bindings::{config as granted_config, http as granted_http, imported, keyvalue, secrets};
 use crate::cache::Cache;
@@ -20,17 +20,10 @@ use crate::compiler::Compiler;
 use crate::host::{Stage, State};
 use crate::idle::{self, Number, Places};
 use crate::limits::{Limits, size};
+use crate::pool;
 use crate::sandbox::Sandbox;
 use crate::threads::Threads;
 use crate::ticker::Ticker;
-
-/// Guests with a small stack and little data fit into this, and their memory is then reset by copying rather than by
-/// giving pages back to the kernel, which would not scale over threads.
-const KEEP_MEMORY: usize = 256 << 10;
-
-/// As above, for a table and for the stack on which a guest runs.
-const KEEP_TABLE: usize = 64 << 10;
-const KEEP_STACK: usize = 64 << 10;
 
 /// What host functions may use of the stack below a guest's.
 const HOST_STACK: u64 = (2 << 20) - (512 << 10);
@@ -186,7 +179,7 @@ impl Engine {
             calls: slots(settings.calls),
             hook_calls: slots(settings.hook_calls),
             push_calls: slots(settings.hook_calls),
-            places: Places::new(size(u64::from(places(settings)))),
+            places: Places::new(size(u64::from(pool::places(settings)))),
             turns: Semaphore::new(threads.count()),
             threads,
         })))
@@ -243,7 +236,7 @@ impl Engine {
     pub(crate) fn build_for(&self, limits: &Limits) -> Build {
         Build {
             fuel: limits.fuel > 0,
-            pooling: self.0.allocation == Allocation::Pooling && pool_holds(limits),
+            pooling: self.0.allocation == Allocation::Pooling && pool::holds(limits),
             stack: limits.stack,
         }
     }
@@ -359,48 +352,9 @@ fn config(settings: &EngineSettings, build: Build) -> Config {
         // Files and lines would have to be parsed out of the debug data at each trap; function names are enough.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     if build.pooling {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool::config(settings)));
     }
     config
-}
-
-/// A pool in which as many calls as there are slots fit, whatever the plugins are, as long as each keeps to the default
-/// numbers of instances, memories and tables.
-fn pool(settings: &EngineSettings) -> PoolingAllocationConfig {
-    let most = Limits::default();
-    let calls = places(settings);
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(calls)
-        .total_stacks(calls)
-        .total_core_instances(calls.saturating_mul(most.instances))
-        .total_memories(calls.saturating_mul(most.memories))
-        .total_tables(calls.saturating_mul(most.tables))
-        .max_core_instances_per_component(most.instances)
-        .max_memories_per_component(most.memories)
-        .max_tables_per_component(most.tables)
-        .max_memories_per_module(most.memories)
-        .max_tables_per_module(most.tables)
-        .table_elements(size(u64::from(most.table_elements)))
-        .max_memory_size(size(settings.memory))
-        .linear_memory_keep_resident(KEEP_MEMORY)
-        .table_keep_resident(KEEP_TABLE)
-        .async_stack_keep_resident(KEEP_STACK);
-    pool
-}
-
-/// Calls that can run at once, a trial included.
-fn places(settings: &EngineSettings) -> u32 {
-    settings.calls.saturating_add(settings.hook_calls.saturating_mul(2)).saturating_add(1)
-}
-
-/// Whether a plugin with these limits may live in the pool, which is made for the default numbers.
-fn pool_holds(limits: &Limits) -> bool {
-    let most = Limits::default();
-    limits.instances <= most.instances
-        && limits.memories <= most.memories
-        && limits.tables <= most.tables
-        && limits.table_elements <= most.table_elements
-        && limits.stack == most.stack
 }
 
 fn slots(count: u32) -> Semaphore {

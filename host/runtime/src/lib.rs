@@ -35,6 +35,7 @@ mod origin;
 mod outcome;
 mod output;
 mod plugin;
+mod pool;
 mod relink;
 mod reuse;
 mod sandbox;
