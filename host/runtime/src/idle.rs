@@ -5,9 +5,12 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+
+/// How long one that was kept may take to go, at most.
+const GOING: Duration = Duration::from_secs(1);
 
 /// The places of an engine, and who waits in them.
 pub(crate) struct Places<T> {
@@ -65,16 +68,22 @@ impl<T> Places<T> {
     /// A place for a new instance, of a call that has a slot. If all are taken, somebody is idle, and has to go.
     pub(crate) fn place(&self) -> Place<T> {
         let room = |taken: usize| (taken < self.most).then_some(taken + 1);
+        let mut began = None;
         while self.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, room).is_err() {
             let mut state = self.lock();
-            if state.idle.is_empty() {
+            if !state.idle.is_empty() {
+                let longest = state.idle.remove(0);
+                drop(state);
+                // What is kept takes its time to go, and its place is free after that.
+                drop(longest);
+            } else if began.get_or_insert_with(Instant::now).elapsed() < GOING {
+                drop(state);
+                // One that was kept is just going, and whoever drops it needs a processor.
+                std::thread::yield_now();
+            } else {
                 self.taken.fetch_add(1, Ordering::Relaxed);
                 break;
             }
-            let longest = state.idle.remove(0);
-            drop(state);
-            // What is kept takes its time to go, and its place is free after that.
-            drop(longest);
         }
         Place(Arc::clone(&self.taken), PhantomData)
     }
@@ -142,11 +151,12 @@ pub(crate) async fn watch<T>(places: Arc<Places<T>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+    const AMPLE: Duration = Duration::from_secs(20);
 
     struct Named {
         name: &'static str,
@@ -215,6 +225,39 @@ mod tests {
         assert_eq!((places.idle(), places.taken.load(Ordering::Relaxed)), (1, 1));
         assert_eq!(places.look(now + MINUTE * 2), None);
         assert!(keep(&places, plugin, now + MINUTE, "c"), "the watch has ended");
+    }
+
+    /// Takes its time to go.
+    struct Slow {
+        goes: Sender<()>,
+        gone: Receiver<()>,
+        _place: Place<Self>,
+    }
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.goes.send(());
+            let _ = self.gone.recv_timeout(AMPLE);
+        }
+    }
+
+    #[test]
+    fn a_place_of_one_that_is_just_going_is_waited_for() {
+        let (places, now) = (Places::new(1), Instant::now());
+        let plugin = places.number();
+        let ((goes, going), (go, gone), (tell, told)) = (channel(), channel(), channel());
+        let _ = places.keep(plugin, now + MINUTE, Slow { goes, gone, _place: places.place() });
+        std::thread::scope(|scope| {
+            scope.spawn(|| places.forget(plugin));
+            going.recv_timeout(AMPLE).unwrap();
+            scope.spawn(|| {
+                let _place = places.place();
+                let _ = tell.send(places.taken.load(Ordering::Relaxed));
+            });
+            assert!(told.recv_timeout(Duration::from_millis(20)).is_err(), "it is not gone yet");
+            go.send(()).unwrap();
+            assert_eq!(told.recv_timeout(AMPLE), Ok(1));
+        });
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! it broke, sending a script again whose reply was lost, and telling what the
 //! server's errors mean. It knows nothing of jobs.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
     ScriptInvocation, ServerErrorKind, Value,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::StoreError;
@@ -32,6 +35,8 @@ const EXAMPLE: &str = "redis://user:password@127.0.0.1:6379/0 or redis+unix:///r
 pub(super) struct Connection {
     client: Client,
     address: String,
+    /// The runtime that connections belong to, whoever needs one.
+    home: Handle,
     link: Mutex<Link>,
     /// Attempts to connect that failed, for those that queue for the link.
     failed: AtomicU64,
@@ -52,7 +57,8 @@ struct Link {
 }
 
 impl Connection {
-    /// Connects, and looks whether the server is one that we can work with.
+    /// Connects, and looks whether the server is one that we can work with. The
+    /// connections end with the runtime in which this is called.
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
         let info = url.into_connection_info().map_err(|error| bad_url(url, &error.to_string()))?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
@@ -72,6 +78,7 @@ impl Connection {
         let connection = Self {
             client,
             address,
+            home: Handle::current(),
             link: Mutex::default(),
             failed: AtomicU64::new(0),
             known: AtomicBool::new(false),
@@ -136,7 +143,7 @@ impl Connection {
     pub(super) async fn dedicated(&self) -> Result<MultiplexedConnection, StoreError> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_WITHIN)).set_response_timeout(None);
-        timeout(CALL_WITHIN, self.client.get_multiplexed_async_connection_with_config(&config))
+        timeout(CALL_WITHIN, self.connect(config))
             .await
             .map_err(|_| self.unavailable("no connection in time"))?
             .map_err(|error| self.explain(&error))
@@ -195,6 +202,21 @@ impl Connection {
             .unwrap_or_else(|_| Err(self.unavailable(format!("no answer within {} s", CALL_WITHIN.as_secs()))))
     }
 
+    /// A new connection, at home: all calls go through one task, which must not
+    /// wait for what else runs where somebody happened to need it.
+    async fn connect(&self, config: AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
+        let client = self.client.clone();
+        // It is given up with whoever waits for it.
+        let mut connecting = JoinSet::new();
+        connecting
+            .spawn_on(async move { client.get_multiplexed_async_connection_with_config(&config).await }, &self.home);
+        match connecting.join_next().await {
+            Some(Ok(connected)) => connected,
+            Some(Err(error)) => Err(io::Error::from(error).into()),
+            None => Err(io::Error::other("nobody connects").into()),
+        }
+    }
+
     /// The connection in use, or a new one. One caller connects at a time; the
     /// others share what comes of it.
     async fn connected(&self) -> Result<(u64, MultiplexedConnection), StoreError> {
@@ -213,7 +235,7 @@ impl Connection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(Some(RESPONSE_WITHIN));
-        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+        match self.connect(config).await {
             Ok(current) => {
                 link.generation += 1;
                 link.failures = 0;

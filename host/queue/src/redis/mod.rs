@@ -62,7 +62,8 @@ pub struct RedisStore {
 impl RedisStore {
     /// Connects to the server at `url`. An unusable address, a refused
     /// password, a server older than 6.2 and a cluster are
-    /// [`StoreError::Invalid`].
+    /// [`StoreError::Invalid`]. Its connections belong to the runtime in which
+    /// this is called, and end with it, whoever calls the store.
     pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
         let connection = Arc::new(Connection::open(url).await?);
         Ok(Self { waiters: Waiters::new(connection.clone()), connection, clock })

@@ -14,8 +14,12 @@ const SHARED: &[(&str, &str)] = &[
     ("queueing.lua", include_str!("scripts/shared/queueing.lua")),
 ];
 
-/// The names and types of a block of KEYS as Lua, then the shared pieces, then a script.
 fn assemble(body: &str) -> Script {
+    Script::new(&assembled(body))
+}
+
+/// The names and types of a block of KEYS as Lua, then the shared pieces, then a script.
+fn assembled(body: &str) -> String {
     let list = |kinds: &[Kind], of: fn(&Kind) -> &'static str| {
         let quoted: Vec<_> = kinds.iter().map(|kind| format!("'{}'", of(kind))).collect();
         quoted.join(", ")
@@ -26,7 +30,7 @@ fn assemble(body: &str) -> Script {
         format!("local {of}NAMES = {{ {names} }}\nlocal {of}TYPES = {{ {types} }}\n")
     });
     let shared = SHARED.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
-    Script::new(&format!("{}{shared}\n{body}", kinds.concat()))
+    format!("{}{shared}\n{body}", kinds.concat())
 }
 
 macro_rules! scripts {
@@ -72,6 +76,25 @@ mod tests {
             for part in ["-- KEYS: ", "-- ARGV: ", "-- Returns: "] {
                 assert!(text.contains(part), "{file} lacks `{part}`");
             }
+        }
+    }
+
+    /// There `%d` has no room for a time.
+    #[cfg(feature = "conformance")]
+    #[tokio::test]
+    async fn a_server_of_32_bits_writes_numbers_in_full() {
+        let narrow = "local wide = string
+            local string = setmetatable({ format = function(form, number)
+                return wide.format(form, form == '%d' and (number + 2^31) % 2^32 - 2^31 or number)
+            end }, { __index = wide })";
+        let server = crate::redis::PrivateRedis::start();
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        for machine in ["", narrow] {
+            let script =
+                Script::new(&format!("{machine}\n{}", assembled("return text(1795000000000) .. ' ' .. text(-7)")));
+            let text: String = script.invoke_async(&mut connection).await.unwrap();
+            assert_eq!(text, "1795000000000 -7", "{machine}");
         }
     }
 

@@ -59,6 +59,20 @@ async fn proxied() -> (Bench, Losing, RedisStore) {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_made_for_a_caller_on_another_runtime_does_not_end_with_it() {
+    let t = Bench::start().await;
+    t.redis::<u64>("CLIENT KILL TYPE normal").await;
+    let store = Arc::clone(&t.store);
+    let elsewhere = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connected = async { while store.ping().await.is_err() {} };
+        runtime.block_on(async { tokio::time::timeout(BOUND, connected).await }).expect("it is connected again");
+    });
+    elsewhere.await.unwrap();
+    t.store.ping().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_push_whose_reply_is_lost_stores_once() {
     let (t, proxy, store) = proxied().await;
     proxy.lose.store(1, Ordering::SeqCst);

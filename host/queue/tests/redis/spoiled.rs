@@ -91,6 +91,30 @@ async fn a_key_of_another_type_is_named_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn nothing_is_taken_from_a_queue_that_cannot_be_swept() {
+    let t = Bench::start().await;
+    t.push(&["a", "b", "c"]).await;
+    for key in ["ch:done", "ch:output", "ch:failed_at"] {
+        t.store.sweep(&t.channel).await.unwrap();
+        t.redis::<()>(&format!("SET {key} x")).await;
+        t.advance(7);
+        let before = t.keys("*").await;
+        for error in [
+            t.store.sweep(&t.channel).await.err(),
+            t.store.reserve(&t.channel, Token::random(), &options(1)).await.err(),
+        ] {
+            let error = error.expect("the call should have failed");
+            assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+            assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
+        }
+        assert_eq!(t.keys("*").await, before, "{key}");
+        t.redis::<()>(&format!("DEL {key}")).await;
+        let taken = t.reserve_one().await;
+        t.done(&taken).await;
+    }
+}
+
+#[tokio::test]
 async fn a_follow_up_whose_target_is_spoiled_is_refused_and_the_others_go_through() {
     let t = Bench::start().await;
     t.redis::<()>("SET bad.waiting x").await;

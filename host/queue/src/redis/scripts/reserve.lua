@@ -7,7 +7,9 @@
 local MAX_BYTES = 4194304 -- of messages in a reply, which has to come in time; what is over comes with the next
 local k, now, token = channel(1), clock(ARGV[1]), ARGV[2]
 local limit, suspects, worker = tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
-local bad = bad_type(k, OF_OVER)
+-- Where no sweep passes, one of the others may be to blame: no job is to run whose end cannot be stored, or which would not
+-- come back if its worker died.
+local bad = bad_type(k, OF_OVER) or now - state(k, 'swept_at') > OUTAGE_AFTER and bad_type(k)
 if bad then
   return corrupt(bad)
 end
