@@ -25,15 +25,7 @@ impl Row {
     #[track_caller]
     pub(super) fn all(cell: &Cell, document: &Value) -> Vec<Self> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let place = [
-            cell.group.name().to_owned(),
-            cell.store.map_or("-", |store| store.name()).to_owned(),
-            cell.guest.name.clone(),
-            cell.concurrency.to_string(),
-            // This one has both by itself.
-            if cell.store.is_none() { "-" } else { cell.threads.name() }.to_owned(),
-            cell.backlog.to_string(),
-        ];
+        let place = place(cell);
         let mut conditions = document.clone();
         if let Some(conditions) = conditions.as_object_mut() {
             conditions.remove("figures");
@@ -47,6 +39,14 @@ impl Row {
             conditions: conditions.clone(),
         };
         figures.iter().map(row).collect()
+    }
+
+    /// What two processors took for an exchange, before and after a cell; none if there are no samples.
+    pub(super) fn exchange(cell: &Cell, mut samples: Vec<f64>) -> Option<Self> {
+        samples.sort_by(f64::total_cmp);
+        let values = [*samples.get(samples.len() / 2)?, *samples.first()?, *samples.last()?];
+        let (figure, unit) = ("processors: a cache line to and fro".to_owned(), "ns".to_owned());
+        Some(Self { place: place(cell), figure, unit, values, conditions: Value::Null })
     }
 
     /// The first two lines of a Markdown table.
@@ -75,6 +75,18 @@ impl Row {
         }
         told
     }
+}
+
+fn place(cell: &Cell) -> [String; 6] {
+    [
+        cell.group.name().to_owned(),
+        cell.store.map_or("-", |store| store.name()).to_owned(),
+        cell.guest.name.clone(),
+        cell.concurrency.to_string(),
+        // This one has both by itself.
+        if cell.store.is_none() { "-" } else { cell.threads.name() }.to_owned(),
+        cell.backlog.to_string(),
+    ]
 }
 
 /// Three digits that count, and no fewer than a whole number has.
@@ -106,5 +118,7 @@ mod tests {
         assert_eq!(Row::heads().lines().map(|line| line.matches('|').count()).collect::<Vec<_>>(), [12, 12]);
         let told = rows[0].json();
         assert_eq!((&told["backlog"], &told["conditions"]), (&json!("10000"), &json!({"processors": 2})));
+        let exchange = |samples: &[f64]| Row::exchange(&cell, samples.to_vec()).map(|row| row.values);
+        assert_eq!((exchange(&[3.0, 1.0, 7.0]), exchange(&[])), (Some([3.0, 1.0, 7.0]), None));
     }
 }

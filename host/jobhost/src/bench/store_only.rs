@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jobhost_queue::store::SWEEP_EVERY;
 use jobhost_queue::{
     AttemptRecord, Channel, ReserveOptions, Reserved, Retain, Settled, Settlement, Store, Token, Verdict,
 };
@@ -43,8 +44,14 @@ async fn reserve(
     let store = scene.ground()?.store();
     let slots = Arc::new(Semaphore::new(scene.bench.concurrency as usize));
     let mut left = scene.bench.jobs;
+    let mut swept: Option<Instant> = None;
     while left > 0 {
         scene.goes_on()?;
+        // What a worker does beside, and without which the store looks closer.
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+            swept = Some(Instant::now());
+            store.sweep(channel).await?;
+        }
         // Those that wait beside the jobs of this run stay.
         let most = left.min(1000) as usize;
         let first = Arc::clone(&slots).acquire_owned().await;
