@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// Samples, each of so many rounds: long enough for two threads that began on one processor to be parted.
+/// Samples, each of so many rounds.
 const SAMPLES: usize = 5;
 const ROUNDS: u32 = 20_000;
+/// Rounds before them: two threads begin on one processor, and are parted after a while.
+const WARM_UP: u32 = 200_000;
 /// Looks at the line before somebody else gets the processor.
 const PATIENT: u32 = 10_000;
 
@@ -21,26 +23,37 @@ pub(super) fn samples() -> Vec<f64> {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
         return Vec::new();
     }
-    (0..SAMPLES).map(|_| sample()).collect()
-}
-
-fn sample() -> f64 {
-    let line = &Line(AtomicU32::new(0));
-    let hand_over = |from: u32| {
-        let mut looks = 0_u32;
-        while line.0.load(Ordering::Acquire) != from {
-            looks += 1;
-            // The other one may wait for this processor.
-            if looks.is_multiple_of(PATIENT) { thread::yield_now() } else { spin_loop() }
-        }
-        line.0.store(from + 1, Ordering::Release);
+    let (there, back) = (&Line(AtomicU32::new(0)), &Line(AtomicU32::new(0)));
+    let all = WARM_UP + ROUNDS * u32::try_from(SAMPLES).unwrap_or(u32::MAX);
+    let round = |round| {
+        there.0.store(round, Ordering::Release);
+        wait_for(back, round);
     };
     thread::scope(|scope| {
-        scope.spawn(|| (0..ROUNDS).for_each(|round| hand_over(2 * round + 1)));
-        let began = Instant::now();
-        (0..ROUNDS).for_each(|round| hand_over(2 * round));
-        began.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS)
+        scope.spawn(|| {
+            for round in 1..=all {
+                wait_for(there, round);
+                back.0.store(round, Ordering::Release);
+            }
+        });
+        let mut rounds = 1..=all;
+        rounds.by_ref().take(WARM_UP as usize).for_each(round);
+        let sample = |_| {
+            let began = Instant::now();
+            rounds.by_ref().take(ROUNDS as usize).for_each(round);
+            began.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS)
+        };
+        (0..SAMPLES).map(sample).collect()
     })
+}
+
+fn wait_for(line: &Line, round: u32) {
+    let mut looks = 0_u32;
+    while line.0.load(Ordering::Acquire) != round {
+        looks += 1;
+        // The other one may wait for this processor.
+        if looks.is_multiple_of(PATIENT) { thread::yield_now() } else { spin_loop() }
+    }
 }
 
 #[cfg(test)]
