@@ -1,11 +1,12 @@
-//! An author in each language whose plugin sends a request and reads a file, and who knows nothing but what the tool says.
+//! Plugins in each language that use what they are granted: an author's whose plugin sends a request and reads a file, and who
+//! knows nothing but what the tool says; and one's who has settings and a bucket.
 
 use std::fs;
 
 use jobhost_tests::repository;
 use serde_json::json;
 
-use super::making::{Made, unless_missing};
+use super::making::{Made, jobhost, unless_missing};
 use super::reaching::{CONFIG, SAMPLE, after, grant, project, server, tested};
 
 const WORLD: &str = "greet/wit/world.wit";
@@ -40,23 +41,64 @@ fn a_host_and_a_folder_are_granted_by_what_the_tool_says_in_zig() {
     unless_missing("zig", granted_by_what_is_said);
 }
 
-/// A handler of `tests/granting`, whose output is the body of an answer and the text of a file.
-fn handler(language: &str) -> String {
-    let file = match language {
-        "python" => "fetch.py",
-        "javascript" => "fetch.js",
-        "typescript" => "fetch.ts",
-        "go" => "fetch.go",
-        "c" => "fetch.c",
-        "zig" => "fetch.zig",
-        other => panic!("there is no handler in {other}"),
+#[test]
+fn settings_and_values_are_used_with_the_library_in_python() {
+    unless_missing("python", keeps_values);
+}
+
+#[test]
+fn settings_and_values_are_used_with_the_library_in_javascript() {
+    unless_missing("javascript", keeps_values);
+}
+
+#[test]
+fn settings_and_values_are_used_with_the_library_in_typescript() {
+    unless_missing("typescript", keeps_values);
+}
+
+#[test]
+fn settings_and_values_are_used_with_the_library_in_go() {
+    unless_missing("go", keeps_values);
+}
+
+/// A handler of `tests/granting`: `fetch`, whose output is the body of an answer and the text of a file, or `keep`.
+fn handler(name: &str, language: &str) -> String {
+    let extension = match language {
+        "python" => "py",
+        "javascript" => "js",
+        "typescript" => "ts",
+        other => other,
     };
-    fs::read_to_string(repository().join("tests/granting").join(file)).unwrap()
+    fs::read_to_string(repository().join("tests/granting").join(format!("{name}.{extension}"))).unwrap()
+}
+
+fn keeps_values(language: &str) {
+    let place = project(language, &handler("keep", language), "{}");
+    if language != "go" {
+        import(&place, "import wasi:config/store@0.2.0-rc.1;");
+        import(&place, "import wasi:keyvalue/atomics@0.2.0-draft2;");
+    }
+    grant(&place, r#"config = { greeting = "hi" }"#);
+    grant(&place, r#"keyvalue = [{ bucket = "tasks", mode = "rw" }]"#);
+    jobhost(&place, &["plugin", "build", "greet"]).run().success();
+    for name in ["Ada", "\u{1f980}"] {
+        let payload = json!({"name": name}).to_string();
+        jobhost(&place, &["push", "greet", &payload, "--queue", "default", "--config", CONFIG]).run().success();
+    }
+    let words = ["run", "--queue", "default", "--concurrency", "1", "--config", CONFIG];
+    jobhost(&place, &words).run().success();
+    let status = jobhost(&place, &["status", "default/2", "--json", "--config", CONFIG]).run().success().json();
+    let output = json!({
+        "greeting": "hi", "absent": null, "settings": {"greeting": "hi"}, "names": ["Ada", "\u{1f980}"],
+        "same": {"number": 7}, "sum": -(1_i64 << 41), "count": {"number": 7}, "was": true, "gone": null,
+        "keys": ["count", "names", "sum"], "denied": "keyvalue-denied",
+    });
+    assert_eq!(status["output"], output, "{status}");
 }
 
 fn granted_by_what_is_said(language: &str) {
     let address = server();
-    let place = project(language, &handler(language), "{}");
+    let place = project(language, &handler("fetch", language), "{}");
     place.write(SAMPLE, sample(&format!("http://{address}/")));
     if ["python", "javascript", "typescript"].contains(&language) {
         let told = tested(&place).run().exits_with(1);

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from componentize_py_types import Err
 
 from .errors import JobError
-from .payload import plain, write
+from .payload import write
 
 try:
     from wit_world.imports import wasi_keyvalue_atomics as atomics
@@ -114,4 +114,4 @@ class Bucket:
 
 
 def _written(value: Any) -> bytes:
-    return write(plain(value)).encode()
+    return write(value).encode()
