@@ -122,6 +122,31 @@ fn project_with_sample(script: &str, sample: &str) -> Workplace {
 const SAMPLE: &str = r#"{"payload": {"a": 1}, "expect": {"output": {"a": 2}}}"#;
 
 #[test]
+fn an_output_that_is_to_be_empty_is_compared_and_one_that_a_failed_job_has_not_is_as_good() {
+    let place = project_with_sample(&makes_echo(), r#"{"payload": {"a": 1}, "expect": {"output": null}}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1);
+    tested.prints("  output\n    expected null\n    came out {\"class\":\"greet\",\"a\":1}\n");
+    place.write("greet/echoes.job.json", r#"{"expect": {"outcome": "trapped", "output": null}}"#);
+    place.write("tools/cargo", format!("#!/bin/sh\n{}\n", makes("trap")));
+    jobhost(&place, &["plugin", "test", "greet"]).run().success().prints("1 as expected\n");
+}
+
+#[test]
+fn what_editors_and_other_systems_leave_beside_a_sample_is_no_sample() {
+    let place = project_with_sample(&makes_echo(), "{}");
+    symlink("ada@host.1234:5678", place.path("greet/.#echoes.job.json")).unwrap();
+    place.write("greet/._echoes.job.json", "\0\x05\x16\x07");
+    jobhost(&place, &["plugin", "test", "greet"]).run().success().prints("1 as expected\n");
+}
+
+#[test]
+fn a_name_that_no_job_can_have_is_told_with_its_sample() {
+    let place = project_with_sample(&makes_echo(), r#"{"name": ""}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(2);
+    tested.complains_clearly(&["greet/echoes.job.json: the job's name is empty"]);
+}
+
+#[test]
 fn an_update_goes_through_a_link_and_keeps_the_permissions() {
     let place = project_with_sample(&makes_echo(), SAMPLE);
     fs::rename(place.path("greet/echoes.job.json"), place.path("kept.json")).unwrap();

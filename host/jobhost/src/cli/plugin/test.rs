@@ -93,6 +93,7 @@ async fn round(
         let setting = Setting { name, queue: &queue.name, ttr };
         let ran = observe::run(&plugin, &sample, &setting).await.map_err(|error| match error {
             CliError::NotSo(why) => CliError::NotSo(format!("{}: {why}", sample.path.display())),
+            CliError::Usage(why) => CliError::Usage(format!("{}: {why}", sample.path.display())),
             other => other,
         })?;
         let result = compared(sample, ran)?;
