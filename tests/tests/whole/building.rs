@@ -147,6 +147,18 @@ fn a_name_that_no_job_can_have_is_told_with_its_sample() {
 }
 
 #[test]
+fn a_plugin_that_no_configuration_names_is_one_that_the_host_would_load() {
+    let place = project(&makes_echo());
+    let config = String::from_utf8(place.read("greet/jobhost.toml")).unwrap();
+    let (queues, _) = config.split_once("[plugins.greet]").unwrap();
+    place.write("greet/jobhost.toml", queues);
+    let built = jobhost(&place, &["plugin", "build", "greet"]).run().success();
+    built.prints("this host would load it: yes").prints("[plugins.greet]\npath = ");
+    fs::remove_file(place.path("greet/jobhost.toml")).unwrap();
+    jobhost(&place, &["plugin", "build", "greet"]).run().success().prints("this host would load it: yes");
+}
+
+#[test]
 fn an_update_goes_through_a_link_and_keeps_the_permissions() {
     let place = project_with_sample(&makes_echo(), SAMPLE);
     fs::rename(place.path("greet/echoes.job.json"), place.path("kept.json")).unwrap();
