@@ -159,6 +159,19 @@ fn a_plugin_that_no_configuration_names_is_one_that_the_host_would_load() {
 }
 
 #[test]
+fn what_a_plugin_may_reach_is_told_where_it_can_have_tried_to() {
+    for (behaviour, limits, fits) in
+        [("trap", "", false), ("read-file", "", true), ("read-file", "limits = { fuel = 1000 }\n", false)]
+    {
+        let place = project_with_sample(&makes(behaviour), r#"{"payload": {"path": "/data/a"}}"#);
+        let config = String::from_utf8(place.read("greet/jobhost.toml")).unwrap();
+        place.write("greet/jobhost.toml", config.replace("path = ", &format!("{limits}path = ")));
+        let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1).prints("1 differ\n");
+        assert_eq!(tested.stdout.contains("what `greet` may reach"), fits, "{behaviour} {limits}: {tested}");
+    }
+}
+
+#[test]
 fn an_update_goes_through_a_link_and_keeps_the_permissions() {
     let place = project_with_sample(&makes_echo(), SAMPLE);
     fs::rename(place.path("greet/echoes.job.json"), place.path("kept.json")).unwrap();
