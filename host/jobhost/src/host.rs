@@ -133,22 +133,28 @@ async fn once_it_answers(address: &str) -> Result<(Arc<dyn Store>, Vec<String>),
 
 /// An engine with a slot for each job that may run, and as many for hooks.
 pub fn engine(config: &Config) -> Result<Engine, HostError> {
-    engine_with(config, EngineSettings::default())
+    engine_with(config, 0, EngineSettings::default())
 }
 
 /// The same with so many threads for guests, or one for each processor.
 pub fn engine_on(config: &Config, threads: Option<u32>) -> Result<Engine, HostError> {
-    engine_with(config, EngineSettings { threads, ..EngineSettings::default() })
+    engine_with(config, 0, EngineSettings { threads, ..EngineSettings::default() })
 }
 
 /// The same for somebody who waits: `compiling` is told of each plugin before it is compiled, by its name and the bytes of
 /// its component.
 pub fn engine_that_tells(config: &Config, compiling: fn(&str, u64)) -> Result<Engine, HostError> {
-    engine_with(config, EngineSettings { compiling: Some(compiling), ..EngineSettings::default() })
+    engine_that_takes(config, 0, compiling)
 }
 
-fn engine_with(config: &Config, others: EngineSettings) -> Result<Engine, HostError> {
-    let memory = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
+/// The same that also takes a plugin which the configuration need not name, with so many bytes of memory.
+pub fn engine_that_takes(config: &Config, memory: u64, compiling: fn(&str, u64)) -> Result<Engine, HostError> {
+    engine_with(config, memory, EngineSettings { compiling: Some(compiling), ..EngineSettings::default() })
+}
+
+fn engine_with(config: &Config, memory: u64, others: EngineSettings) -> Result<Engine, HostError> {
+    let configured = config.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(1 << 20);
+    let memory = configured.max(memory);
     let settings = EngineSettings {
         calls: config.concurrency,
         hook_calls: config.concurrency,

@@ -122,6 +122,56 @@ fn project_with_sample(script: &str, sample: &str) -> Workplace {
 const SAMPLE: &str = r#"{"payload": {"a": 1}, "expect": {"output": {"a": 2}}}"#;
 
 #[test]
+fn an_output_that_is_to_be_empty_is_compared_and_one_that_a_failed_job_has_not_is_as_good() {
+    let place = project_with_sample(&makes_echo(), r#"{"payload": {"a": 1}, "expect": {"output": null}}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1);
+    tested.prints("  output\n    expected null\n    came out {\"class\":\"greet\",\"a\":1}\n");
+    place.write("greet/echoes.job.json", r#"{"expect": {"outcome": "trapped", "output": null}}"#);
+    place.write("tools/cargo", format!("#!/bin/sh\n{}\n", makes("trap")));
+    jobhost(&place, &["plugin", "test", "greet"]).run().success().prints("1 as expected\n");
+}
+
+#[test]
+fn what_editors_and_other_systems_leave_beside_a_sample_is_no_sample() {
+    let place = project_with_sample(&makes_echo(), "{}");
+    symlink("ada@host.1234:5678", place.path("greet/.#echoes.job.json")).unwrap();
+    place.write("greet/._echoes.job.json", "\0\x05\x16\x07");
+    jobhost(&place, &["plugin", "test", "greet"]).run().success().prints("1 as expected\n");
+}
+
+#[test]
+fn a_name_that_no_job_can_have_is_told_with_its_sample() {
+    let place = project_with_sample(&makes_echo(), r#"{"name": ""}"#);
+    let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(2);
+    tested.complains_clearly(&["greet/echoes.job.json: the job's name is empty"]);
+}
+
+#[test]
+fn a_plugin_that_no_configuration_names_is_one_that_the_host_would_load() {
+    let place = project(&makes_echo());
+    let config = String::from_utf8(place.read("greet/jobhost.toml")).unwrap();
+    let (queues, _) = config.split_once("[plugins.greet]").unwrap();
+    place.write("greet/jobhost.toml", queues);
+    let built = jobhost(&place, &["plugin", "build", "greet"]).run().success();
+    built.prints("this host would load it: yes").prints("[plugins.greet]\npath = ");
+    fs::remove_file(place.path("greet/jobhost.toml")).unwrap();
+    jobhost(&place, &["plugin", "build", "greet"]).run().success().prints("this host would load it: yes");
+}
+
+#[test]
+fn what_a_plugin_may_reach_is_told_where_it_can_have_tried_to() {
+    for (behaviour, limits, fits) in
+        [("trap", "", false), ("read-file", "", true), ("read-file", "limits = { fuel = 1000 }\n", false)]
+    {
+        let place = project_with_sample(&makes(behaviour), r#"{"payload": {"path": "/data/a"}}"#);
+        let config = String::from_utf8(place.read("greet/jobhost.toml")).unwrap();
+        place.write("greet/jobhost.toml", config.replace("path = ", &format!("{limits}path = ")));
+        let tested = jobhost(&place, &["plugin", "test", "greet"]).run().exits_with(1).prints("1 differ\n");
+        assert_eq!(tested.stdout.contains("what `greet` may reach"), fits, "{behaviour} {limits}: {tested}");
+    }
+}
+
+#[test]
 fn an_update_goes_through_a_link_and_keeps_the_permissions() {
     let place = project_with_sample(&makes_echo(), SAMPLE);
     fs::rename(place.path("greet/echoes.job.json"), place.path("kept.json")).unwrap();

@@ -267,8 +267,24 @@ fn a_folder_that_is_no_project_is_told_apart() {
     let place = Workplace::bare();
     place.make_folder("other");
     let built = jobhost(&place, &["plugin", "build", "other"]).run().exits_with(2);
-    built.complains_clearly(&["other: this is no plugin's project", "Cargo.toml (Rust)"]);
+    built.complains_clearly(&["other: this is no plugin's project", "Cargo.toml (Rust)", "plugin new NAME"]);
+    place.write("file", "");
+    jobhost(&place, &["plugin", "build", "file"]).run().exits_with(2).complains("file: this is no folder");
     jobhost(&place, &["plugin", "test", "nowhere"]).run().exits_with(2).complains("nowhere: there is no such folder");
+}
+
+#[test]
+fn a_header_in_c_is_renamed_and_the_next_build_does_not_miss_it() {
+    unless_missing("c", |language| {
+        let place = made(language, &[]);
+        jobhost(&place, &["plugin", "build", "greet"]).run().success();
+        fs::rename(place.path("greet/src/json.h"), place.path("greet/src/text.h")).unwrap();
+        for file in ["greet/src/handler.c", "greet/src/json.c"] {
+            let source = String::from_utf8(place.read(file)).unwrap();
+            place.write(file, source.replace("\"json.h\"", "\"text.h\""));
+        }
+        jobhost(&place, &["plugin", "build", "greet"]).run().success();
+    });
 }
 
 #[test]

@@ -39,12 +39,18 @@ impl Project {
     /// else by the folder's name. The error is for the user.
     pub fn open(folder: &Path, request: &Request) -> Result<Self, ConfigError> {
         let problem = |message: String| ConfigError::one(Place::option(&folder.display().to_string()), message);
+        if folder.exists() && !folder.is_dir() {
+            return Err(problem("this is no folder; name the one that the project is in".to_owned()));
+        }
         if !folder.is_dir() {
             return Err(problem("there is no such folder; `jobhost plugin new NAME` makes one".to_owned()));
         }
         let Some(language) = LANGUAGES.iter().find(|language| folder.join(language.mark).is_file()) else {
             let marks: Vec<_> = LANGUAGES.iter().map(|one| format!("{} ({})", one.mark, one.title)).collect();
-            return Err(problem(format!("this is no plugin's project: it has none of {}", marks.join(", "))));
+            return Err(problem(format!(
+                "this is no plugin's project: it has none of {}; `jobhost plugin new NAME` makes one",
+                marks.join(", ")
+            )));
         };
         let config = load(&Request { check_paths: false, ..request.clone() })?;
         let (name, wasm) = match of_config(&config, folder).as_slice() {

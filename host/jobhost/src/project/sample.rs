@@ -27,6 +27,8 @@ pub const SUFFIX: &str = ".job.json";
 const MOST: usize = 1000;
 /// Bytes of a file: a payload, an output and pushes of the largest size that is usual.
 const LONGEST: u64 = 8 << 20;
+/// Some editors write it; JSON has none.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// As long as nobody waits for a test.
 const LONGEST_TTR: Duration = Duration::from_hours(24);
 
@@ -47,7 +49,7 @@ pub struct Sample {
 
 /// What a file says.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a job")]
 pub struct SampleJob {
     /// The job's name; default: the plugin's.
     pub name: Option<String>,
@@ -88,13 +90,20 @@ struct Places<'a> {
     grants: Option<&'a RawValue>,
     #[serde(borrow)]
     ask: Option<&'a RawValue>,
+    #[serde(borrow)]
+    expect: Option<&'a RawValue>,
 }
 
 /// Every sample of a folder, by name; all problems at once. No sample is no error.
 pub fn read_all(folder: &Path) -> Result<Vec<Sample>, ConfigError> {
     let wrong = |message: String| ConfigError::one(Place::option(&folder.display().to_string()), message);
     let entries = fs::read_dir(folder).map_err(|error| wrong(format!("the folder cannot be read: {error}")))?;
-    let is_sample = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(SUFFIX));
+    // What is hidden is nobody's: editors lock a file by a link of such a name, and copies of files leave what else was known
+    // of them.
+    let is_sample = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(SUFFIX) && !name.starts_with('.')
+    };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_sample).collect();
     if paths.len() > MOST {
         return Err(wrong(format!("it has {} files *{SUFFIX}, at most {MOST} are read", paths.len())));
@@ -137,6 +146,10 @@ fn read(path: &Path) -> Result<Sample, Vec<Problem>> {
     if job.hook.is_some() && job.ask.is_some() {
         note(places.ask, "ask: a sample makes one call, and this one has a `hook`".to_owned());
     }
+    // A list would be taken for the values in their order.
+    if places.expect.is_some_and(|expect| expect.get().starts_with('[')) {
+        note(places.expect, "expect: it is an object, such as {\"outcome\": \"done\"}".to_owned());
+    }
     let ttr = job.ttr.as_deref().map(parse_duration).transpose().unwrap_or_else(|why| {
         note(places.ttr, format!("ttr: {why}"));
         None
@@ -164,6 +177,9 @@ fn read_text(path: &Path) -> Result<String, String> {
     File::open(path).map_err(unreadable)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LONGEST {
         return Err(format!("the job has more than {LONGEST} bytes; let the plugin read large data elsewhere"));
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        return Err("the job begins with a byte order mark; save it as UTF-8 without one".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -210,6 +226,15 @@ mod tests {
             ("{\n  \"paylod\": {}}", "a.job.json:2:10: unknown field `paylod`"),
             ("{\"expect\": {\n\"outcom\": \"done\"}}", "a.job.json:2:8: unknown field `outcom`"),
             ("{\"expect\": {\"outcome\": \"fine\"}}", "unknown variant `fine`, expected one of `done`, `temporary`"),
+            ("\u{feff}{}", "a.job.json: the job begins with a byte order mark"),
+            ("[]", "expected an object with a job"),
+            ("{\"expect\": []}", "a.job.json:1:12: expect: it is an object"),
+            ("{\"expect\": null}", "a.job.json:1:15: invalid type: null, expected an object with what is expected"),
+            (
+                "{\"expect\": {\"error\": null}}",
+                "invalid type: null, expected an object with what is expected of the error",
+            ),
+            ("{\"expect\": {\"pushes\": null}}", "invalid type: null, expected a sequence"),
             ("{\"payload\": [1]}", "a.job.json:1:12: invalid type: sequence, expected a map"),
             ("{", "a.job.json:1:1: EOF"),
             ("{}{}", "a.job.json:1:3: trailing characters"),

@@ -17,7 +17,7 @@ use super::unchanged::Unchanged;
 use super::{bindings, tools};
 use crate::config::{Request, load};
 use crate::exit::{CliError, Exit};
-use crate::host::engine_that_tells;
+use crate::host::engine_that_takes;
 use crate::project::languages::{Made, Supplies};
 use crate::project::{Project, check_bundle, encode, is_component, unimported};
 use crate::registry::settings_of;
@@ -31,9 +31,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &PluginBuildArgs, output: Out
     let took = build(&project, &mut None, args.timeout).await?;
     let config = load(&Request { check_paths: false, ..request })?;
     let configured = config.plugins.iter().find(|plugin| plugin.path == project.wasm).cloned();
-    let engine = engine_that_tells(&config, compiling)?;
-    let (name, path) = (project.name.clone(), project.wasm.clone());
     let settings = configured.as_ref().map(settings_of).unwrap_or_default();
+    let engine = engine_that_takes(&config, settings.limits.memory, compiling)?;
+    let (name, path) = (project.name.clone(), project.wasm.clone());
     let examined = tokio::task::spawn_blocking(move || Report::of(&engine, &name, &path, settings)).await;
     let (mut report, _) = examined.map_err(|panic| CliError::Bug(panic.to_string()))?;
     report.add = match &configured {

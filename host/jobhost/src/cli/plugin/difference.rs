@@ -22,11 +22,14 @@ pub(super) struct Difference {
     pub(super) came: Option<Value>,
 }
 
-/// Where they differ. Of an object at the top only the keys that are expected count; below, all of them.
+/// Where they differ. Of an object at the top only the keys that are expected count; below, all of them. At the top a null is
+/// expected of what is absent, too.
 pub(super) fn differences(expected: &Value, came: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     for (key, wanted) in expected.as_object().into_iter().flatten() {
-        compare(key.clone(), Some(wanted), came.get(key), &mut found);
+        if !(wanted.is_null() && came.get(key).is_none()) {
+            compare(key.clone(), Some(wanted), came.get(key), &mut found);
+        }
     }
     found
 }
@@ -100,6 +103,7 @@ mod tests {
         );
         assert_eq!(places(&json!({"error": {"code": "c"}}), &came), ["error"]);
         assert_eq!(places(&json!({"logs": {}}), &came), ["logs"]);
+        assert_eq!(places(&json!({"output": null, "decision": null}), &came), ["output"]);
     }
 
     #[test]

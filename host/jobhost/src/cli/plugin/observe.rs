@@ -93,7 +93,7 @@ pub(super) async fn run(plugin: &Plugin, sample: &Sample, setting: &Setting<'_>)
 fn job(sample: &SampleJob, setting: &Setting<'_>, ttr: Duration) -> Result<Job, CliError> {
     let name = sample.name.as_deref().unwrap_or(setting.name).to_owned();
     let text = Value::from(sample.payload.clone()).to_string();
-    let body = envelope::encode(&name, &text).map_err(|error| CliError::Usage(format!("the payload: {error}")))?;
+    let body = envelope::encode(&name, &text).map_err(|error| CliError::Usage(error.to_string()))?;
     Ok(Job {
         id: "1".to_owned(),
         key: "sample".to_owned(),

@@ -8,6 +8,12 @@ use jobhost_runtime::{FsGrant, FsMode, Plugin, needs};
 use super::inspect::key;
 use crate::project::Language;
 
+/// Whether the plugin can have tried to reach anything: what it imports may be of use with folders, or with requests.
+pub(super) fn tries(plugin: &Plugin) -> bool {
+    let ways = ["wasi:filesystem/", "wasi:sockets/", "wasi:http/", "jobhost:plugin/http"];
+    plugin.imports().iter().any(|import| ways.iter().any(|way| import.starts_with(way)))
+}
+
 /// The folders and requests that are granted, and the lines that grant some. `config` is the file to write them to.
 pub(super) fn told(plugin: &Plugin, language: &Language, config: &Path) -> String {
     let granted = plugin.grants();

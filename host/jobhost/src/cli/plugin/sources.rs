@@ -140,13 +140,22 @@ impl Sources {
         let is_source = |name: &str| {
             let of_the_plugin = |derived: &String| name.starts_with(&format!("{derived}."));
             let database = [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end));
-            name != ".git" && !database && !self.derived.iter().any(|derived| name == derived || of_the_plugin(derived))
+            name != ".git"
+                && !database
+                && !of_an_editor(name)
+                && !self.derived.iter().any(|derived| name == derived || of_the_plugin(derived))
         };
         let sources = entries.filter(|entry| is_source(&entry.file_name().to_string_lossy()));
         let mut sources: Vec<_> = sources.map(|entry| entry.path()).collect();
         sources.sort();
         sources
     }
+}
+
+/// What editors write beside a file while it is open or when it is saved.
+fn of_an_editor(name: &str) -> bool {
+    let swap = name.starts_with('.') && [".swp", ".swo", ".swx"].iter().any(|end| name.ends_with(end));
+    swap || name.starts_with(".#") || name.starts_with('#') && name.ends_with('#') || name.ends_with('~')
 }
 
 /// The folder in which events tell of a change: the source itself, or that of the file which a link names.
@@ -192,6 +201,9 @@ mod tests {
         fs::write(at("greet.wasm"), "a").unwrap();
         fs::write(at("greet.wasm.123"), "a").unwrap();
         fs::write(at("jobhost.db-wal"), "a").unwrap();
+        for of_an_editor in [".lib.rs.swp", "lib.rs~", "#lib.rs#", ".#lib.rs"] {
+            fs::write(at(&format!("src/{of_an_editor}")), "a").unwrap();
+        }
         assert!(!sources.look(), "{:?}", sources.seen);
         fs::write(at("src/lib.rs"), "ab").unwrap();
         sources.changed().await;

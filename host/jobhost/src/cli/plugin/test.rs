@@ -93,10 +93,11 @@ async fn round(
         let setting = Setting { name, queue: &queue.name, ttr };
         let ran = observe::run(&plugin, &sample, &setting).await.map_err(|error| match error {
             CliError::NotSo(why) => CliError::NotSo(format!("{}: {why}", sample.path.display())),
+            CliError::Usage(why) => CliError::Usage(format!("{}: {why}", sample.path.display())),
             other => other,
         })?;
         let result = compared(sample, ran)?;
-        if reachable.is_none() && result.may_want_grants() {
+        if reachable.is_none() && reach::tries(&plugin) && result.may_want_grants() {
             let config = config.source.clone().unwrap_or_else(|| project.folder.join("jobhost.toml"));
             reachable = Some(reach::told(&plugin, project.language, &config));
         }
@@ -211,10 +212,12 @@ impl SampleResult {
         Ok(())
     }
 
-    /// Whether it failed, which was not expected, of something that no refusal explains. One with grants of its own is
-    /// about these.
+    /// Whether it failed, which was not expected, of something that neither a refusal explains nor a limit. One with grants
+    /// of its own is about these.
     fn may_want_grants(&self) -> bool {
-        let failed = self.differences.iter().any(|one| one.place == "outcome") && self.came["outcome"] != "done";
+        let explained = ["done", "out-of-memory", "out-of-fuel", "limit"];
+        let failed = self.differences.iter().any(|one| one.place == "outcome")
+            && !explained.iter().any(|outcome| self.came["outcome"] == *outcome);
         failed && self.run.refused.is_empty() && self.sample.grants.is_none()
     }
 

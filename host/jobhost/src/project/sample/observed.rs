@@ -2,40 +2,45 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// What came of a call, or is expected to: what is absent is not compared.
+/// What came of a call, or is expected to: what is absent is not compared. A null is not absent.
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default, expecting = "an object with what is expected")]
 pub struct Observed {
     /// How it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Ending>,
     /// The output; null where it is empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// The failure that the plugin returned, or the host's finding.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// What a hook decided, or the plugin answered: a word, or a word and its argument.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub decision: Option<Value>,
     /// Follow-up jobs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub pushes: Option<Vec<Push>>,
     /// Reports of progress.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub progress: Option<Vec<Progress>>,
     /// Lines of the plugin's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub logs: Option<Vec<Line>>,
     /// What it wrote to standard output.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
     /// What it wrote to standard error.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
+}
+
+/// A value that is there; a null is one where the type has it.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// How a call ended.
@@ -70,7 +75,7 @@ pub enum Ending {
 
 /// Why a call failed.
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with what is expected of the error")]
 pub struct Failure {
     /// Of the plugin's own error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
