@@ -27,6 +27,7 @@ type Kept struct {
 	Count    Count             `json:"count"`
 	Was      bool              `json:"was"`
 	Gone     *string           `json:"gone"`
+	Half     [2]*string        `json:"half"`
 	Keys     []string          `json:"keys"`
 	Denied   string            `json:"denied"`
 }
@@ -60,6 +61,12 @@ func keep(job *jobhost.Job[Person]) (kept Kept, err error) {
 	}
 	if found, err := bucket.Get("gone", &gone); err != nil || found {
 		kept.Gone = &gone
+	}
+	if half, found, err := config.Get("\xed"); err != nil || found {
+		kept.Half[0] = &half
+	}
+	if found, err := bucket.Get("\xed", &gone); err != nil || found {
+		kept.Half[1] = &gone
 	}
 	if kept.Greeting, err = config.Required("greeting"); err != nil {
 		return kept, err

@@ -24,6 +24,7 @@ export const handler = defineHandler((job) => {
     count: bucket.get('count'),
     was,
     gone: bucket.get('gone') ?? null,
+    half: [config.get('\ud83d') ?? null, bucket.get('\ud83d') ?? null],
     keys: bucket.keys(),
     denied,
   }

@@ -29,6 +29,7 @@ def keep(job: Job[dict]) -> dict:
         "count": bucket.get("count"),
         "was": was,
         "gone": bucket.get("gone"),
+        "half": [config.get("\ud83d"), bucket.get("\ud83d")],
         "keys": bucket.keys(),
         "denied": denied,
     }

@@ -5,10 +5,11 @@
  */
 import * as host from 'wasi:config/store@0.2.0-rc.1'
 import { JobError } from './errors.ts'
+import { wellFormed } from './job.ts'
 
 /** The setting of this name; undefined where the operator wrote none. */
 export function get(key: string): string | undefined {
-  return asked(() => host.get(key)) ?? undefined
+  return asked(() => host.get(wellFormed(key))) ?? undefined
 }
 
 /** The same of one that the plugin cannot do without: a permanent error `not-configured` where there is none. */

@@ -11,6 +11,7 @@
  */
 import { getDirectories } from 'wasi:filesystem/preopens@0.2.0'
 import type { Descriptor, DescriptorFlags, DirectoryEntryStream, OpenFlags } from 'wasi:filesystem/types@0.2.0'
+import { wellFormed } from './job.ts'
 import { decode, encode } from './utf8.ts'
 
 /** Bytes that are read at once. */
@@ -100,7 +101,7 @@ function granted(path: string): [Descriptor, string] {
   for (const [folder, name] of getDirectories()) {
     const above = name.endsWith('/') ? name : `${name}/`
     if (`${path}/`.startsWith(above) && above.length > longest) {
-      found = [folder, path.slice(above.length) || '.']
+      found = [folder, wellFormed(path.slice(above.length)) || '.']
       longest = above.length
     }
   }

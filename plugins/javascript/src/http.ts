@@ -12,7 +12,7 @@
  */
 import * as host from 'jobhost:plugin/http@0.1.0'
 import { JobError } from './errors.ts'
-import { wholeMilliseconds } from './job.ts'
+import { pairs, wellFormed, wholeMilliseconds } from './job.ts'
 import { decode, encode } from './utf8.ts'
 
 /** What a request has besides its URL. */
@@ -68,13 +68,13 @@ export class Response {
  * sent; temporary, `http-failed`, where there is no answer.
  */
 export function fetch(url: string, options: RequestOptions = {}): Response {
-  const method = (options.method ?? 'GET').toUpperCase()
+  const method = wellFormed(options.method ?? 'GET').toUpperCase()
   const { body = '', timeout } = options
   try {
     const answer = host.send({
       method,
-      url,
-      headers: Object.entries(options.headers ?? {}),
+      url: wellFormed(url),
+      headers: pairs(options.headers),
       body: typeof body === 'string' ? encode(body) : body,
       timeout: timeout === undefined ? null : wholeMilliseconds(timeout),
     })

@@ -17,6 +17,7 @@
 import * as atomics from 'wasi:keyvalue/atomics@0.2.0-draft2'
 import * as host from 'wasi:keyvalue/store@0.2.0-draft2'
 import { JobError } from './errors.ts'
+import { shown, wellFormed } from './job.ts'
 import { decode, encode } from './utf8.ts'
 
 /**
@@ -30,27 +31,27 @@ export class Bucket {
   readonly #handle: host.Bucket
 
   constructor(readonly name: string) {
-    this.#handle = this.#asked(() => host.open(name))
+    this.#handle = this.#asked(() => host.open(wellFormed(name)))
   }
 
   /** The value at a key; undefined where nothing is. Throws a SyntaxError where it is no JSON. */
   get(key: string): any {
-    return read(this.#asked(() => this.#handle.get(key)))
+    return read(this.#asked(() => this.#handle.get(wellFormed(key))))
   }
 
   /** Stores a value, in the place of any that is there. */
   set(key: string, value: unknown): void {
-    this.#asked(() => this.#handle.set(key, written(key, value)))
+    this.#asked(() => this.#handle.set(wellFormed(key), written(key, value)))
   }
 
   /** Drops a key, if it is there. */
   delete(key: string): void {
-    this.#asked(() => this.#handle.delete(key))
+    this.#asked(() => this.#handle.delete(wellFormed(key)))
   }
 
   /** Whether something is at a key. */
   exists(key: string): boolean {
-    return this.#asked(() => this.#handle.exists(key))
+    return this.#asked(() => this.#handle.exists(wellFormed(key)))
   }
 
   /** All keys, in the order of their bytes. Each counts against the limit `bucket-keys`. */
@@ -67,10 +68,12 @@ export class Bucket {
 
   /**
    * Adds to the whole number at a key, which is 0 where nothing is, in one step. Returns the sum. An
-   * attempt that is repeated adds again; where that must not be, let `update` keep who was counted.
+   * attempt that is repeated adds again; where that must not be, let `update` keep who was counted. Throws
+   * a RangeError where it is not added to in whole numbers up to 2^53.
    */
   increment(key: string, by: number): number {
-    return this.#asked(() => atomics.increment(this.#handle, key, by))
+    if (!Number.isSafeInteger(by)) throw new RangeError(`${shown(by)} cannot be added to \`${key}\`: it is no whole number`)
+    return this.#asked(() => atomics.increment(this.#handle, wellFormed(key), by))
   }
 
   /**
@@ -79,7 +82,7 @@ export class Bucket {
    * that stays the same is not written, and neither is anything if `change` throws.
    */
   update<T>(key: string, change: (value: any) => T): T {
-    let cas = this.#asked(() => atomics.Cas.new(this.#handle, key))
+    let cas = this.#asked(() => atomics.Cas.new(this.#handle, wellFormed(key)))
     for (;;) {
       const before = this.#asked(() => cas.current())
       const value = change(read(before))

@@ -91,6 +91,7 @@ fn keeps_values(language: &str) {
     let output = json!({
         "greeting": "hi", "absent": null, "settings": {"greeting": "hi"}, "names": ["Ada", "\u{1f980}"],
         "same": {"number": 7}, "sum": -(1_i64 << 41), "count": {"number": 7}, "was": true, "gone": null,
+        "half": [null, null],
         "keys": ["count", "names", "sum"], "denied": "keyvalue-denied",
     });
     assert_eq!(status["output"], output, "{status}");

@@ -6,6 +6,7 @@
 from componentize_py_types import Err
 
 from .errors import JobError
+from .text import well_formed
 
 try:
     from wit_world.imports import wasi_config_store as host
@@ -17,7 +18,7 @@ except ImportError:
 def get(key: str) -> str | None:
     """The setting of this name; None where the operator wrote none."""
     try:
-        return host.get(key)
+        return host.get(well_formed(key))
     except Err as error:
         raise JobError.temporary("config", f"the setting `{key}` cannot be read: {error.value.value}") from None
 

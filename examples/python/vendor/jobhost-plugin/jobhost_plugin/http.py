@@ -19,6 +19,7 @@ from typing import Any
 from componentize_py_types import Err
 
 from .errors import JobError
+from .text import pairs, well_formed
 from .times import milliseconds
 
 try:
@@ -74,11 +75,12 @@ def request(
     the host, whose log says what would allow it; permanent, `http-invalid`, where it cannot
     be sent; temporary, `http-failed`, where there is no answer.
     """
-    content = body.encode() if isinstance(body, str) else bytes(body)
+    # Of a number `bytes` would make so many zeros.
+    content = body.encode(errors="replace") if isinstance(body, str) else bytes(memoryview(body))
     patience = None if timeout is None else milliseconds(timeout)
-    method = method.upper()
+    method, url = well_formed(method).upper(), well_formed(url)
     try:
-        answer = host.send(host.Request(method, url, list((headers or {}).items()), content, patience))
+        answer = host.send(host.Request(method, url, pairs(headers or {}), content, patience))
     except Err as error:
         # Without the query, which may hold what is not for everybody.
         name = f"{method} {url.split('?')[0].split('#')[0]}"

@@ -21,6 +21,7 @@ from componentize_py_types import Err
 
 from .errors import JobError
 from .payload import write
+from .text import well_formed
 
 try:
     from wit_world.imports import wasi_keyvalue_atomics as atomics
@@ -42,24 +43,24 @@ class Bucket:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._handle = self._asked(lambda: host.open(name))
+        self._handle = self._asked(lambda: host.open(well_formed(name)))
 
     def get(self, key: str) -> Any:
         """The value at a key; None where nothing is. Raises ValueError where it is no JSON."""
-        found = self._asked(lambda: self._handle.get(key))
+        found = self._asked(lambda: self._handle.get(well_formed(key)))
         return None if found is None else json.loads(found)
 
     def set(self, key: str, value: Any) -> None:
         """Stores a value, in the place of any that is there. Raises ValueError or TypeError where it is no JSON."""
-        self._asked(lambda: self._handle.set(key, _written(value)))
+        self._asked(lambda: self._handle.set(well_formed(key), _written(value)))
 
     def delete(self, key: str) -> None:
         """Drops a key, if it is there."""
-        self._asked(lambda: self._handle.delete(key))
+        self._asked(lambda: self._handle.delete(well_formed(key)))
 
     def exists(self, key: str) -> bool:
         """Whether something is at a key."""
-        return self._asked(lambda: self._handle.exists(key))
+        return self._asked(lambda: self._handle.exists(well_formed(key)))
 
     def keys(self) -> list[str]:
         """All keys, in the order of their bytes. Each counts against the limit `bucket-keys`."""
@@ -77,7 +78,7 @@ class Bucket:
 
         An attempt that is repeated adds again; where that must not be, let `update` keep who was counted.
         """
-        return self._asked(lambda: atomics.increment(self._handle, key, by))
+        return self._asked(lambda: atomics.increment(self._handle, well_formed(key), by))
 
     def update(self, key: str, change: Callable[[Any], T]) -> T:
         """Changes the value at a key to what `change` makes of it, in one step. Returns what is there now.
@@ -85,7 +86,7 @@ class Bucket:
         Where somebody else has changed it meanwhile, `change` is asked again, about the newer one.
         A value that stays the same is not written, and neither is anything if `change` raises.
         """
-        cas = self._asked(lambda: atomics.Cas.new(self._handle, key))
+        cas = self._asked(lambda: atomics.Cas.new(self._handle, well_formed(key)))
         while True:
             before = self._asked(cas.current)
             value = change(None if before is None else json.loads(before))
