@@ -59,11 +59,7 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
         [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254] => METADATA,
         [0xfe80..=0xfebf, ..] => LINK_LOCAL,
         [0xfc00..=0xfdff, ..] => Reach::Private("unique-local"),
-        // NAT64 prefixes of one's own, which may embed any address in several ways: the usual one ends with it.
-        [0x64, 0xff9b, 1, .., high, low] => match reach_v4(joined(high, low)) {
-            metadata @ Reach::Literal(_) => metadata,
-            _ => PRIVATE,
-        },
+        [0x64, 0xff9b, 1, ..] => of_ones_own_nat64(address),
         // Site-local ones.
         [0xfec0..=0xfeff, ..] => PRIVATE,
         [0xff00..=0xffff, ..] => MULTICAST,
@@ -72,6 +68,14 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
         [0x2000..=0x3fff, ..] => Reach::Public,
         _ => RESERVED,
     }
+}
+
+/// Prefixes of one's own embed any address in one of several ways, by their length: RFC 6052, section 2.2.
+fn of_ones_own_nat64(address: Ipv6Addr) -> Reach {
+    let [.., o6, o7, _, o9, o10, o11, o12, o13, o14, o15] = address.octets();
+    let ways = [[o6, o7, o9, o10], [o7, o9, o10, o11], [o9, o10, o11, o12], [o12, o13, o14, o15]];
+    let named = ways.into_iter().map(|octets| reach_v4(octets.into())).find(|reach| matches!(reach, Reach::Literal(_)));
+    named.unwrap_or(PRIVATE)
 }
 
 /// The IPv4 address that an IPv6 address stands for: mapped, compatible, translated, by NAT64 or by 6to4.
@@ -127,9 +131,17 @@ mod tests {
         for text in ["169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200"] {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
-        for text in
-            ["64:ff9b:1::169.254.169.254", "fe80::1", "febf::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"]
-        {
+        for text in [
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1::a9:fea9:fe00:0",
+            "fe80::1",
+            "febf::1",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+        ] {
             assert!(matches!(of(text), Reach::Literal(_)), "{text}");
         }
     }

@@ -40,13 +40,17 @@ fn segments_problem(path: &[u8]) -> Option<&'static str> {
     };
     let mut segments = rest.split(|byte| matches!(byte, b'/' | b'\\')).peekable();
     while let Some(segment) = segments.next() {
-        // Some servers take what follows a semicolon away before they look at the dots.
-        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        // Some servers take what follows a semicolon away before they look at the dots. Those that unescape a path and hand
+        // it on make a question mark or a hash the end of it.
+        let name = segment.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or_default();
         if name == b"." || name == b".." {
             return Some("has a segment `.` or `..`");
         }
         if segment.is_empty() && segments.peek().is_some() {
             return Some("has an empty segment");
+        }
+        if segment.windows(2).any(|bytes| matches!(bytes, [0xc0, 0xae | 0xaf] | [0xc1, 0x9c])) {
+            return Some("has an overlong dot or slash");
         }
         if segment.iter().any(u8::is_ascii_control) {
             return Some("has a control character");
@@ -119,6 +123,12 @@ mod tests {
             "/v1/..;/admin",
             "/v1/..;a=b/admin",
             "/v1/%2e%2e%3b/admin",
+            "/v1/..%3fx",
+            "/v1/..%23x",
+            "/v1/%252e%252e%253fx",
+            "/v1/%c0%ae%c0%ae/admin",
+            "/v1/..%c0%afadmin",
+            "/v1/..%c1%9cadmin",
             "/v1/..\\admin",
             "/v1//admin",
             "/v1/%2f/admin",
