@@ -29,7 +29,13 @@ class JobLog(logging.Handler):
     """Writes records to the job's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        host.log(_level(record.levelno), well_formed(self.format(record)))
+        try:
+            line = self.format(record)
+        except Exception:
+            # As other handlers do: a mistake in a line for the log ends no job.
+            self.handleError(record)
+            return
+        host.log(_level(record.levelno), well_formed(line))
 
 
 def _level(number: int) -> host.Level:

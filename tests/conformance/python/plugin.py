@@ -56,6 +56,8 @@ def run(job: Job[dict[str, Any]]) -> Any:
             logging.info("b %s", "🦀")
             logging.warning("c")
             logging.error("d")
+            # A mistake that ends no job; it is printed to stderr.
+            logging.error("%d", "no number")
         case "print":
             print("to stdout 🦀")
             print("to stderr", file=sys.stderr)
