@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
+	nethttp "net/http"
 	"os"
 
 	jobhost "jobhost-plugin"
 	"jobhost-plugin/handler"
 	"jobhost-plugin/http"
+	_ "jobhost-plugin/nethttp"
 )
 
 type Fetch struct {
@@ -24,6 +27,13 @@ func fetch(job *jobhost.Job[Fetch]) (Fetched, error) {
 	answer, err := http.Get(job.Payload.URL)
 	if err != nil {
 		return Fetched{}, err
+	}
+	head, err := nethttp.Head(job.Payload.URL)
+	if err != nil {
+		return Fetched{}, err
+	}
+	if head.ContentLength != int64(len(answer.Body)) {
+		return Fetched{}, fmt.Errorf("HEAD tells of %d bytes", head.ContentLength)
 	}
 	text, err := os.ReadFile("/data/in.txt")
 	if err != nil {

@@ -94,6 +94,7 @@ func Send(request Request) (*Response, error) {
 func failure(request host.Request, err host.HttpError) error {
 	// Without the query, which may hold what is not for everybody.
 	url, _, _ := strings.Cut(request.Url, "?")
+	url, _, _ = strings.Cut(url, "#")
 	name := request.Method + " " + url
 	switch err.Tag() {
 	case host.HttpErrorInvalid:

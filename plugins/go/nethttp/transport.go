@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	own "jobhost-plugin/http"
@@ -61,6 +62,10 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	for _, header := range answer.Headers {
 		headers.Add(header.Name, header.Value)
 	}
+	length := int64(len(answer.Body))
+	if told, err := strconv.ParseInt(headers.Get("Content-Length"), 10, 64); err == nil && request.Method == http.MethodHead {
+		length = told
+	}
 	return &http.Response{
 		Status:        fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status)),
 		StatusCode:    answer.Status,
@@ -69,7 +74,7 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		ProtoMinor:    1,
 		Header:        headers,
 		Body:          io.NopCloser(bytes.NewReader(answer.Body)),
-		ContentLength: int64(len(answer.Body)),
+		ContentLength: length,
 		Request:       request,
 	}, nil
 }
