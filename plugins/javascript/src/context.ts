@@ -1,11 +1,14 @@
 import * as host from 'jobhost:plugin/context@0.1.0'
-import { wellFormed } from './job.ts'
+import { shown, wellFormed } from './job.ts'
 
 /** How important a log line is. */
 export type Level = host.Level
 
-/** Writes a line to the job's log, as the functions of `console` do. */
+const LEVELS: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error']
+
+/** Writes a line to the job's log, as the functions of `console` do. Throws a TypeError where there is no such level. */
 export function log(level: Level, message: string): void {
+  if (!LEVELS.includes(level)) throw new TypeError(`there is no level ${shown(level)}; the levels are ${LEVELS.join(', ')}`)
   host.log(level, wellFormed(message))
 }
 

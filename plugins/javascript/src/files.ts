@@ -12,7 +12,7 @@
 import { getDirectories } from 'wasi:filesystem/preopens@0.2.0'
 import type { Descriptor, DescriptorFlags, DirectoryEntryStream, OpenFlags } from 'wasi:filesystem/types@0.2.0'
 import { wellFormed } from './job.ts'
-import { decode, encode } from './utf8.ts'
+import { bytesOf, decode } from './utf8.ts'
 
 /** Bytes that are read at once. */
 const PART = 1 << 16
@@ -43,9 +43,12 @@ export function readText(path: string): string {
   return decode(readFile(path))
 }
 
-/** Makes a file of these bytes, or of this text as UTF-8, in the place of any that is there. */
+/**
+ * Makes a file of these bytes, or of this text as UTF-8, in the place of any that is there. Throws a TypeError,
+ * and makes none, for what is neither.
+ */
 export function writeFile(path: string, content: string | Uint8Array): void {
-  const bytes = typeof content === 'string' ? encode(content) : content
+  const bytes = bytesOf(content)
   opened(path, { create: true, truncate: true }, { write: true }, (file) => {
     for (let at = 0; at < bytes.length; ) {
       at += file.write(bytes.subarray(at, at + PART), at)

@@ -13,7 +13,7 @@
 import * as host from 'jobhost:plugin/http@0.1.0'
 import { JobError } from './errors.ts'
 import { pairs, wellFormed, wholeMilliseconds } from './job.ts'
-import { decode, encode } from './utf8.ts'
+import { bytesOf, decode } from './utf8.ts'
 
 /** What a request has besides its URL. */
 export interface RequestOptions {
@@ -75,7 +75,7 @@ export function fetch(url: string, options: RequestOptions = {}): Response {
       method,
       url: wellFormed(url),
       headers: pairs(options.headers),
-      body: typeof body === 'string' ? encode(body) : body,
+      body: bytesOf(body),
       timeout: timeout === undefined ? null : wholeMilliseconds(timeout),
     })
     return new Response(answer.status, answer.headers, answer.body)

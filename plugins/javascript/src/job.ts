@@ -64,10 +64,13 @@ export function draftToHost(draft: Draft): JobDraft {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) {
     throw new TypeError(`the payload of ${name} must be a JSON object, not ${shown(payload)}`)
   }
+  // A `toJSON` may make anything of it, and nothing.
+  const text: string | undefined = JSON.stringify(payload)
+  if (!text?.startsWith('{')) throw new TypeError(`the payload of ${name} must be a JSON object, not ${shown(text)}`)
   return {
     queue: wellFormed(queue),
     name: wellFormed(name),
-    payload: JSON.stringify(payload),
+    payload: text,
     delay: delay == null ? null : wholeMilliseconds(delay),
     ttr: ttr == null ? null : wholeSeconds(ttr),
     metadata: pairs(draft.metadata),

@@ -1,5 +1,12 @@
 // QuickJS has no TextEncoder and no TextDecoder.
 
+/** Bytes, or a text as UTF-8; throws a TypeError where it is neither, which the engine would take for none or end the job. */
+export function bytesOf(content: string | Uint8Array): Uint8Array {
+  if (typeof content === 'string') return encode(content)
+  if (content instanceof Uint8Array) return content
+  throw new TypeError(`expected a string or a Uint8Array, found ${Object.prototype.toString.call(content)}`)
+}
+
 /** The text as UTF-8; half a character is replaced. */
 export function encode(text: string): Uint8Array {
   const bytes: number[] = []
