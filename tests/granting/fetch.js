@@ -9,7 +9,7 @@ export const handler = defineHandler((job) => {
   const payload = { toJSON() {} }
   refuses('a payload', queue.PushError, () => queue.push({ queue: 'follow-up', name: 'first', payload }))
   const answer = fetch(job.payload.url)
-  return { text: answer.text() + readText('/data/in.txt') }
+  return { text: answer.text() + readText('/data//in.txt') }
 })
 
 /** A mistake is an exception, which neither ends the job nor passes for something else. */

@@ -104,7 +104,8 @@ function granted(path: string): [Descriptor, string] {
   for (const [folder, name] of getDirectories()) {
     const above = name.endsWith('/') ? name : `${name}/`
     if (`${path}/`.startsWith(above) && above.length > longest) {
-      found = [folder, wellFormed(path.slice(above.length)) || '.']
+      // What begins with a slash would be a path from the root.
+      found = [folder, wellFormed(path.slice(above.length).replace(/^\/+/, '')) || '.']
       longest = above.length
     }
   }
