@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from jobhost_plugin import Job, JobError, config, handler, keyvalue
+from jobhost_plugin import Job, JobError, config, context, handler, keyvalue
 
 
 @dataclass
@@ -10,6 +10,7 @@ class Count:
 
 @handler
 def keep(job: Job[dict]) -> dict:
+    context.progress(float("nan"), float("inf"))
     bucket = keyvalue.Bucket("tasks")
     bucket.set("count", Count(7))
     bucket.set("gone", "é\ud83d")

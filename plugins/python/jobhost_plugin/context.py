@@ -22,7 +22,8 @@ def progress(done: int, total: int | None, note: str = "") -> None:
 
 
 def _count(number: int) -> int:
-    return min(max(int(number), 0), 2**32 - 1)
+    # In this order what is no number is none.
+    return int(min(max(0, number), 2**32 - 1))
 
 
 class JobLog(logging.Handler):
